@@ -1,0 +1,1 @@
+//! Accounts, sessions, token signing and saga participants.

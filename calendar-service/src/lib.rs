@@ -1,0 +1,1 @@
+//! Calendars, members, events, rooms over WebSocket and Socket.IO, and the create_event saga.

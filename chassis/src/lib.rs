@@ -1,0 +1,1 @@
+//! What every service stands on: clock, settings, telemetry, lifecycle, faults, tokens, postgres.

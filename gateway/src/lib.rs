@@ -1,0 +1,1 @@
+//! The one door: REST, tokens, sessions, limits, balancing, socket tunnel, OpenAPI.

@@ -1,0 +1,26 @@
+//! The words between services: generated gRPC code, one package per service.
+//!
+//! The sources are under `proto/`; `build.rs` compiles them with protox. A new
+//! method is a line in a `.proto` file, a use-case in its service and a
+//! translation in that service's `rpc.rs`.
+
+/// Accounts, sessions and saga participants.
+pub mod auth {
+    /// `auth.v1`, see `proto/auth/v1/auth.proto`.
+    #[expect(clippy::pedantic, missing_docs, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("auth.v1");
+    }
+}
+
+/// Calendars, members, events, the change log.
+pub mod calendar {
+    /// `calendar.v1`, see `proto/calendar/v1/calendar.proto`.
+    #[expect(clippy::pedantic, missing_docs, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("calendar.v1");
+    }
+}
+
+/// All descriptors, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

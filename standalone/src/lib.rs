@@ -1,0 +1,1 @@
+//! Every service in one process, over an embedded private PostgreSQL.
