@@ -24,3 +24,6 @@ pub mod calendar {
 
 /// All descriptors, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Every method as `package.Service/Method`, sorted.
+pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.in"));

@@ -1,0 +1,82 @@
+//! What a process needs in order to serve, and whether it has it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// Readiness of a process: the sum of its dependencies. Clones share one state.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    parts: Arc<RwLock<BTreeMap<String, Option<String>>>>,
+}
+
+/// One dependency's handle. It starts out down: "not looked at yet".
+#[derive(Clone, Debug)]
+pub struct Dependency {
+    name: String,
+    health: Health,
+}
+
+// === impl Health ===
+
+impl Health {
+    /// Registers a dependency by name; the same name again is the same one.
+    pub fn dependency(&self, name: impl Into<String>) -> Dependency {
+        let name = name.into();
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        parts.entry(name.clone()).or_insert_with(|| Some("not looked at yet".to_owned()));
+        Dependency { name, health: self.clone() }
+    }
+
+    /// The dependencies that are down, each with why; empty means ready.
+    pub fn missing(&self) -> Vec<(String, String)> {
+        let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?))).collect()
+    }
+
+    fn set(&self, name: &str, state: Option<String>) {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = parts.get_mut(name) else { return };
+        if slot.is_some() != state.is_some() {
+            match &state {
+                Some(why) => tracing::warn!(dependency = name, reason = %why, "dependency is down"),
+                None => tracing::info!(dependency = name, "dependency is up"),
+            }
+        }
+        *slot = state;
+    }
+}
+
+// === impl Dependency ===
+
+impl Dependency {
+    /// The dependency serves.
+    pub fn up(&self) {
+        self.health.set(&self.name, None);
+    }
+
+    /// The dependency does not serve.
+    pub fn down(&self, reason: impl Into<String>) {
+        self.health.set(&self.name, Some(reason.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_that_every_dependency_is_up() {
+        let health = Health::default();
+        assert!(health.missing().is_empty());
+        let database = health.dependency("database");
+        let keys = health.dependency("keys");
+        keys.up();
+        assert_eq!(health.missing(), [("database".to_owned(), "not looked at yet".to_owned())]);
+        database.up();
+        assert!(health.missing().is_empty());
+        database.down("connection refused");
+        assert_eq!(health.missing()[0].1, "connection refused");
+    }
+}

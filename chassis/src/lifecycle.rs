@@ -1,0 +1,184 @@
+//! The end of a process, in two steps.
+//!
+//! `soft` (first signal): become unready, stop accepting, finish what runs.
+//! `hard` (second signal, or the grace period is over): drop it. A background
+//! loop that dies is restarted, counted, and shows in readiness when it keeps
+//! dying (PROMISES, rules 21 and 22).
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt as _;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{backoff::Backoff, health::Health};
+
+/// From the first signal to the hard stop; the contract allows ten seconds in all.
+const GRACE: Duration = Duration::from_secs(8);
+/// A loop that lived this long starts its back-off anew.
+const LIVED_WELL: Duration = Duration::from_secs(30);
+/// Deaths in a row after which the process calls itself unready.
+const DEATHS_UNTIL_UNREADY: u32 = 3;
+
+/// Handed to everything that runs; clones share one state.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    tasks: TaskTracker,
+    health: Health,
+}
+
+// === impl Lifecycle ===
+
+impl Lifecycle {
+    /// A lifecycle that ends only when told.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A lifecycle of its own that reports into the same [`Health`]: one
+    /// service among several in a process.
+    pub fn sibling(&self) -> Self {
+        Self { health: self.health.clone(), ..Self::default() }
+    }
+
+    /// What this process needs in order to serve.
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Starts the soft stop.
+    pub fn drain(&self) {
+        self.soft.cancel();
+    }
+
+    /// Starts the hard stop.
+    pub fn abort(&self) {
+        self.soft.cancel();
+        self.hard.cancel();
+    }
+
+    /// Whether the soft stop has begun.
+    pub fn is_draining(&self) -> bool {
+        self.soft.is_cancelled()
+    }
+
+    /// Waits for the soft stop.
+    pub async fn draining(&self) {
+        self.soft.cancelled().await;
+    }
+
+    /// Waits for the hard stop.
+    pub async fn aborting(&self) {
+        self.hard.cancelled().await;
+    }
+
+    /// SIGTERM or SIGINT starts the soft stop; a second one, or eight seconds,
+    /// the hard stop.
+    pub fn on_signals(&self) -> std::io::Result<()> {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let this = self.clone();
+        tokio::spawn(async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, () = this.draining() => {} }
+            tracing::info!("stopping: finishing what runs");
+            this.drain();
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, () = sleep(GRACE) => {} }
+            this.abort();
+        });
+        Ok(())
+    }
+
+    /// Runs a task that is waited for at the end and dropped at the hard stop.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let hard = self.hard.clone();
+        self.tasks.spawn(async move {
+            tokio::select! { () = task => {}, () = hard.cancelled() => {} }
+        });
+    }
+
+    /// Keeps a background loop alive until the soft stop. The loop itself
+    /// watches [`Self::draining`] and returns; when it panics, or returns
+    /// early, it is started again after a back-off.
+    pub fn supervise<F>(&self, name: &'static str, mut start: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let this = self.clone();
+        let state = self.health.dependency(format!("task {name}"));
+        state.up();
+        self.spawn(async move {
+            let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+            let mut deaths = 0;
+            while !this.is_draining() {
+                let started = Instant::now();
+                let end = AssertUnwindSafe(start()).catch_unwind().await;
+                if this.is_draining() {
+                    break;
+                }
+                if started.elapsed() > LIVED_WELL {
+                    deaths = 0;
+                    backoff.reset();
+                    state.up();
+                }
+                deaths += 1;
+                metrics::counter!("background_task_deaths_total", "task" => name).increment(1);
+                tracing::error!(task = name, panicked = end.is_err(), "background task ended, restarting");
+                if deaths >= DEATHS_UNTIL_UNREADY {
+                    state.down("keeps dying");
+                }
+                let delay = backoff.next_delay(&mut rand::rng());
+                tokio::select! { () = sleep(delay) => {}, () = this.draining() => {} }
+            }
+        });
+    }
+
+    /// Waits until every task has ended; at the latest for the hard stop.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        tokio::select! { () = self.tasks.wait() => {}, () = self.hard.cancelled() => {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_keeps_dying_is_restarted_and_makes_the_process_unready() {
+        let lifecycle = Lifecycle::new();
+        let starts = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&starts);
+        lifecycle.supervise("test", move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            async { panic!("on purpose") }
+        });
+        sleep(Duration::from_secs(60)).await;
+        assert!(starts.load(Ordering::SeqCst) > 3);
+        assert_eq!(lifecycle.health().missing().len(), 1);
+        lifecycle.drain();
+        lifecycle.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_well_behaved_loop_ends_with_the_drain() {
+        let lifecycle = Lifecycle::new();
+        let inner = lifecycle.clone();
+        lifecycle.supervise("test", move || {
+            let inner = inner.clone();
+            async move { inner.draining().await }
+        });
+        lifecycle.drain();
+        lifecycle.finish().await;
+        assert!(lifecycle.health().missing().is_empty());
+    }
+}

@@ -1,0 +1,131 @@
+//! PostgreSQL: pools with bounds, migrations under a lock, errors as faults.
+
+use std::{str::FromStr as _, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    PgPool,
+    error::DatabaseError,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{
+    backoff::Backoff,
+    fault::{Fault, Reason},
+    health::Dependency,
+    lifecycle::Lifecycle,
+};
+
+/// How long a request waits for a connection; sqlx's own default is 30 s.
+const ACQUIRE: Duration = Duration::from_secs(1);
+/// Between two looks at the database's health.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// A pool that connects when first used, so that a service starts without its
+/// database. Every statement is bounded to one second by the server.
+pub fn connect(url: &SecretString, max_connections: u32) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .application_name("shared-calendar")
+        .options([("statement_timeout", "1000"), ("idle_in_transaction_session_timeout", "5000")]);
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE)
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+/// Brings the schema up to date, waiting for the database as long as it takes,
+/// then watches that it answers. Ends with the soft stop. Migrations of several
+/// instances take turns under sqlx's advisory lock.
+pub async fn prepare(pool: PgPool, migrator: &'static Migrator, database: Dependency, lifecycle: Lifecycle) {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    while let Err(error) = migrate(&pool, migrator).await {
+        database.down(error.to_string());
+        let delay = backoff.next_delay(&mut rand::rng());
+        tokio::select! { () = tokio::time::sleep(delay) => {}, () = lifecycle.draining() => return }
+    }
+    while !lifecycle.is_draining() {
+        match probe(&pool).await {
+            Ok(()) => database.up(),
+            Err(error) => database.down(error.reason.as_str()),
+        }
+        tokio::select! { () = tokio::time::sleep(PROBE) => {}, () = lifecycle.draining() => return }
+    }
+}
+
+/// Applies what is missing. Migrations may take longer than a request's statement.
+pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
+    let mut connection = pool.acquire().await?;
+    sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
+    let migrated = migrator.run(&mut *connection).await;
+    // The setting must not go back into the pool.
+    connection.close().await?;
+    migrated
+}
+
+/// Whether the database answers right now, within a second.
+pub async fn probe(pool: &PgPool) -> Result<(), Fault> {
+    let answer = sqlx::query("select 1").execute(pool);
+    match tokio::time::timeout(ACQUIRE, answer).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(classify(&error)),
+        Err(_) => Err(Fault::unavailable("the database")),
+    }
+}
+
+/// A database error as a fault: "away" is `unavailable`, all else is ours.
+pub fn classify(error: &sqlx::Error) -> Fault {
+    if is_unavailable(error) {
+        tracing::warn!(%error, "the database is not available");
+        Fault::unavailable("the database")
+    } else {
+        Fault::internal(error)
+    }
+}
+
+/// Whether the error says that the database is away, restarting, overloaded,
+/// or no longer the primary, rather than that a statement is wrong.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            // 08 connection, 53 resources, 57 operator intervention (also statement
+            // timeout), 25006 read-only, 40 serialisation and deadlock, 55P03 lock.
+            matches!(&code[..2], "08" | "53" | "57" | "40") || matches!(&*code, "25006" | "55P03")
+        }),
+        _ => false,
+    }
+}
+
+/// Turns the violation of one named constraint into the fault it means.
+pub fn on_constraint<T>(
+    result: Result<T, sqlx::Error>,
+    name: &str,
+    meaning: impl FnOnce() -> Fault,
+) -> Result<T, Fault> {
+    result.map_err(|error| match error.as_database_error().and_then(DatabaseError::constraint) {
+        Some(constraint) if constraint == name => meaning(),
+        _ => classify(&error),
+    })
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        classify(&error)
+    }
+}
+
+/// A guarded write that must hit exactly `expected` rows did not.
+pub fn ensure_rows(done: &sqlx::postgres::PgQueryResult, expected: u64) -> Result<(), Fault> {
+    if done.rows_affected() == expected {
+        return Ok(());
+    }
+    tracing::error!(rows = done.rows_affected(), expected, "a write hit another number of rows");
+    Err(Fault::of(Reason::Internal))
+}

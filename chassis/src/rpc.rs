@@ -1,0 +1,11 @@
+//! gRPC as every service speaks it: one way to serve, to answer, to call.
+
+mod client;
+mod observe;
+mod server;
+
+pub use self::{
+    client::{authorize, channel, outbound},
+    observe::{REQUEST_ID, current_request_id, with_request_id},
+    server::{Caller, answer, serve},
+};

@@ -1,0 +1,111 @@
+//! Serves gRPC.
+
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt as _;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, metadata::MetadataMap, service::Routes, transport::Server};
+
+use super::observe::ObserveLayer;
+use crate::{
+    fault::{Fault, Reason},
+    lifecycle::Lifecycle,
+    tokens::{Identity, Verifier},
+};
+
+/// A handler answers within this, so that its caller hears *our* words before
+/// its own two seconds are over.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
+
+/// Reads the caller off a request.
+#[derive(Clone)]
+pub struct Caller {
+    verifier: Arc<Verifier>,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// Identities as this verifier accepts them.
+    pub const fn new(verifier: Arc<Verifier>) -> Self {
+        Self { verifier }
+    }
+
+    /// The caller, or `unauthenticated`.
+    pub async fn identify<T>(&self, request: &Request<T>) -> Result<Identity, Fault> {
+        self.verifier.verify(bearer(request.metadata())?).await
+    }
+}
+
+fn bearer(metadata: &MetadataMap) -> Result<&str, Fault> {
+    let value = metadata.get("authorization").and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Fault::of(Reason::Unauthenticated))
+}
+
+/// Runs a handler: bounded in time, and a panic costs this one call.
+pub async fn answer<T>(handler: impl Future<Output = Result<T, Fault>>) -> Result<Response<T>, Status> {
+    let guarded = AssertUnwindSafe(handler).catch_unwind();
+    let outcome = match tokio::time::timeout(ANSWER_WITHIN, guarded).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_panic)) => {
+            metrics::counter!("handler_panics_total").increment(1);
+            tracing::error!("a handler panicked");
+            Err(Fault::of(Reason::Internal))
+        }
+        Err(_elapsed) => Err(Fault::unavailable("a part of the service")),
+    };
+    outcome.map(Response::new).map_err(Status::from)
+}
+
+/// Serves `routes` with health and reflection on an internal listener until
+/// the lifecycle drains and running calls have ended.
+pub async fn serve(
+    service: &'static str,
+    listener: TcpListener,
+    routes: Routes,
+    lifecycle: Lifecycle,
+) -> Result<(), tonic::transport::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let watched = lifecycle.clone();
+    lifecycle.spawn(async move { report(health, watched).await });
+    let mut routes = routes.add_service(health_service);
+    match tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+    {
+        Ok(reflection) => routes = routes.add_service(reflection),
+        Err(error) => tracing::warn!(%error, "reflection is not available"),
+    }
+    let stop = lifecycle.clone();
+    Server::builder()
+        .layer(ObserveLayer { service })
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .max_concurrent_streams(Some(1024))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { stop.draining().await })
+        .await
+}
+
+/// Mirrors readiness into gRPC health, four times a second, and the drain at once.
+async fn report(health: tonic_health::server::HealthReporter, lifecycle: Lifecycle) {
+    let mut serving = None;
+    while !lifecycle.is_draining() {
+        let ready = lifecycle.health().missing().is_empty();
+        if serving != Some(ready) {
+            serving = Some(ready);
+            let status = if ready {
+                tonic_health::ServingStatus::Serving
+            } else {
+                tonic_health::ServingStatus::NotServing
+            };
+            health.set_service_status("", status).await;
+        }
+        let tick = tokio::time::sleep(Duration::from_millis(250));
+        tokio::select! { () = tick => {}, () = lifecycle.draining() => {} }
+    }
+    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+}
