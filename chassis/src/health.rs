@@ -39,9 +39,10 @@ impl Health {
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = parts.get_mut(name) else { return };
         if slot.is_some() != state.is_some() {
-            match &state {
-                Some(why) => tracing::warn!(dependency = name, reason = %why, "dependency is down"),
-                None => tracing::info!(dependency = name, "dependency is up"),
+            if let Some(why) = &state {
+                tracing::warn!(dependency = name, reason = %why, "dependency is down");
+            } else {
+                tracing::info!(dependency = name, "dependency is up");
             }
         }
         *slot = state;

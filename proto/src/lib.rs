@@ -7,7 +7,7 @@
 /// Accounts, sessions and saga participants.
 pub mod auth {
     /// `auth.v1`, see `proto/auth/v1/auth.proto`.
-    #[expect(clippy::pedantic, missing_docs, reason = "generated code")]
+    #[expect(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated code")]
     pub mod v1 {
         tonic::include_proto!("auth.v1");
     }
@@ -16,7 +16,7 @@ pub mod auth {
 /// Calendars, members, events, the change log.
 pub mod calendar {
     /// `calendar.v1`, see `proto/calendar/v1/calendar.proto`.
-    #[expect(clippy::pedantic, missing_docs, reason = "generated code")]
+    #[expect(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated code")]
     pub mod v1 {
         tonic::include_proto!("calendar.v1");
     }

@@ -22,7 +22,7 @@ use crate::{
 /// An unknown `kid` triggers a fetch at most this often.
 const REFETCH: Duration = Duration::from_secs(10);
 /// A new key is published five minutes before it signs; this finds it in time.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 /// Seconds by which clocks may differ.
 const LEEWAY: u64 = 5;
 /// A token of ours is about 500 bytes.
@@ -86,12 +86,12 @@ impl Verifier {
             return Err(Fault::unavailable("the token verifier"));
         }
         let key = keys.get(&kid).ok_or_else(refused)?;
-        let claims = decode::<Claims>(token, key, &self.rules()).map_err(|_| refused())?.claims;
+        let claims = decode::<Claims>(token, key, &Self::rules()).map_err(|_| refused())?.claims;
         self.accept(claims, token)
     }
 
     /// Everything but `exp` and `nbf`, which are compared by our own clock below.
-    fn rules(&self) -> Validation {
+    fn rules() -> Validation {
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         rules.set_issuer(&[ISSUER]);
