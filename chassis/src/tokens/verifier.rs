@@ -157,3 +157,71 @@ impl Verifier {
 fn refused() -> Fault {
     Fault::of(Reason::Unauthenticated)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::{FutureExt as _, future::BoxFuture};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    /// The public half of a throw-away key pair.
+    const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"one",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    /// `{"alg":"EdDSA","kid":"two"}`, no claims, no signature.
+    const UNKNOWN_KID: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6InR3byJ9.e30.AA";
+
+    #[derive(Default)]
+    struct Counted {
+        fetches: AtomicU32,
+        up: bool,
+    }
+
+    impl KeySource for Counted {
+        fn fetch(&self) -> BoxFuture<'_, Result<String, Fault>> {
+            self.fetches.fetch_add(1, Ordering::SeqCst);
+            let answer = if self.up { Ok(KEYS.to_owned()) } else { Err(Fault::unavailable("auth")) };
+            async { answer }.boxed()
+        }
+    }
+
+    fn verifier(up: bool) -> (Arc<Counted>, ManualClock, Arc<Verifier>) {
+        let source = Arc::new(Counted { up, ..Counted::default() });
+        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let verifier = Verifier::new(Arc::<Counted>::clone(&source), Arc::new(clock.clone()));
+        (source, clock, verifier)
+    }
+
+    #[tokio::test]
+    async fn an_unknown_kid_fetches_once_in_ten_seconds() {
+        let (source, clock, verifier) = verifier(true);
+        for _ in 0..50 {
+            let fault = verifier.verify(UNKNOWN_KID).await.expect_err("the kid is not known");
+            assert_eq!(fault.reason, Reason::Unauthenticated);
+        }
+        assert_eq!(source.fetches.load(Ordering::SeqCst), 1);
+        clock.advance(SignedDuration::from_secs(11));
+        assert!(verifier.verify(UNKNOWN_KID).await.is_err());
+        assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn without_any_key_the_answer_is_unavailable_not_refused() {
+        let (_, _, verifier) = verifier(false);
+        let fault = verifier.verify(UNKNOWN_KID).await.expect_err("there are no keys");
+        assert_eq!(fault.reason, Reason::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_token_is_refused_without_a_fetch() {
+        let (source, _, verifier) = verifier(true);
+        for text in ["", "x", "a.b.c", &"x".repeat(MAX_TOKEN_BYTES + 1)] {
+            let fault = verifier.verify(text).await.expect_err("not a token");
+            assert_eq!(fault.reason, Reason::Unauthenticated);
+        }
+        assert_eq!(source.fetches.load(Ordering::SeqCst), 0);
+    }
+}
