@@ -1,0 +1,51 @@
+//! The calendar database. One table a file; a transaction is a value.
+//!
+//! Lock order: a calendar's row, then its events and members. Whoever changes
+//! anything in a calendar locks the calendar first; two writers of one calendar
+//! take turns, writers of different calendars never wait for each other.
+
+use chassis::fault::Fault;
+use sqlx::{PgPool, PgTransaction};
+
+mod change;
+mod member;
+
+/// The database; clones share one pool.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// A transaction: everything that hangs off it becomes true at [`Tx::commit`],
+/// or nothing does.
+pub struct Tx {
+    pub(crate) inner: PgTransaction<'static>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// A store over this pool.
+    pub const fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for the statements of `store/` files.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Tx, Fault> {
+        Ok(Tx { inner: self.pool.begin().await? })
+    }
+}
+
+// === impl Tx ===
+
+impl Tx {
+    /// Makes it true.
+    pub async fn commit(self) -> Result<(), Fault> {
+        Ok(self.inner.commit().await?)
+    }
+}

@@ -1,0 +1,100 @@
+//! `calendar_changes`: the log.
+
+use std::sync::Arc;
+
+use chassis::fault::Fault;
+use uuid::Uuid;
+
+use super::{Store, Tx};
+use crate::model::{Change, ChangeKind, NewChange};
+
+impl Tx {
+    /// Appends to a calendar's log: takes the next seqs and writes the rows in
+    /// one statement. The calendar's row stays locked until the commit, so keep
+    /// what follows short.
+    pub async fn append(&mut self, calendar_id: Uuid, changes: Vec<NewChange>) -> Result<Vec<Change>, Fault> {
+        let count = changes.len() as i64;
+        let kinds: Vec<_> = changes.iter().map(|change| change.kind.as_str().to_owned()).collect();
+        let authors: Vec<_> = changes.iter().map(|change| change.by.to_string()).collect();
+        let subjects: Vec<_> = changes.iter().map(|change| change.subject).collect();
+        let payloads: Vec<_> = changes.iter().map(|change| change.payload.clone()).collect();
+        let mut places = sqlx::query!(
+            r#"
+            with cursor as (
+                update calendars set last_seq = last_seq + $2
+                where calendar_id = $1
+                returning last_seq - $2 as base
+            )
+            insert into calendar_changes (calendar_id, seq, kind, by_name, subject, payload)
+            select $1, cursor.base + new.place, new.kind, new.by_name, new.subject, new.payload
+            from cursor, unnest($3::text[], $4::text[], $5::uuid[], $6::text[])
+                with ordinality as new (kind, by_name, subject, payload, place)
+            returning seq, at as "at: jiff_sqlx::Timestamp"
+            "#,
+            calendar_id,
+            count,
+            &kinds,
+            &authors,
+            &subjects as &[Option<Uuid>],
+            &payloads,
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        places.sort_unstable_by_key(|place| place.seq);
+        let placed = changes.into_iter().zip(places).map(|(change, place)| Change {
+            calendar_id,
+            seq: place.seq,
+            kind: change.kind,
+            by: change.by,
+            at: place.at.to_jiff(),
+            subject: change.subject,
+            payload: change.payload.into(),
+        });
+        Ok(placed.collect())
+    }
+}
+
+impl Store {
+    /// The changes of a calendar after `seq`, in order, at most `limit`. No
+    /// question of membership: for the hub, which knows it from the log itself.
+    pub async fn changes_after(&self, calendar_id: Uuid, seq: i64, limit: u32) -> Result<Vec<Change>, Fault> {
+        let rows = sqlx::query!(
+            r#"
+            select seq, kind, by_name, at as "at: jiff_sqlx::Timestamp", subject, payload
+            from calendar_changes
+            where calendar_id = $1 and seq > $2
+            order by seq
+            limit $3
+            "#,
+            calendar_id,
+            seq,
+            i64::from(limit),
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let changes = rows.into_iter().filter_map(|row| {
+            Some(Change {
+                calendar_id,
+                seq: row.seq,
+                kind: ChangeKind::parse(&row.kind)?,
+                by: row.by_name.into(),
+                at: row.at.to_jiff(),
+                subject: row.subject,
+                payload: Arc::from(row.payload),
+            })
+        });
+        Ok(changes.collect())
+    }
+
+    /// The newest seq of each of these calendars that still exists, deleted ones
+    /// included (their last change says so).
+    pub async fn last_seqs(&self, calendar_ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, Fault> {
+        let rows = sqlx::query!(
+            "select calendar_id, last_seq from calendars where calendar_id = any($1)",
+            calendar_ids
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.calendar_id, row.last_seq)).collect())
+    }
+}
