@@ -1,1 +1,4 @@
 //! Every service in one process, over an embedded private PostgreSQL.
+
+pub mod data_dir;
+pub mod postgres;

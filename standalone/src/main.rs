@@ -1,0 +1,3 @@
+//! `shared-calendar`: the whole product in one process.
+
+fn main() {}
