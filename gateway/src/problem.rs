@@ -1,0 +1,226 @@
+//! What a failure looks like from outside: `application/problem+json`
+//! (RFC 9457; CONTRACTS, General).
+//!
+//! A handler answers with a [`Problem`]; it becomes a response without a body
+//! that carries the problem in its extensions. [`crate::rescue`] writes the
+//! body, because only the edge knows the request id. The members: `type`,
+//! `title`, `status`, `detail`, `code`, `request_id`, `errors`, `names`.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::response::{IntoResponse, Response};
+use chassis::fault::{Fault, FaultCode, FieldError, Reason};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+/// The media type of every failure.
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// When to come back after a 503 that does not say.
+const COME_BACK: Duration = Duration::from_secs(1);
+/// What `type` starts with; the `code` follows.
+const TYPE: &str = "urn:shared-calendar:problem:";
+
+/// One failure, on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: Cow<'static, str>,
+    fields: Vec<FieldError>,
+    names: Vec<String>,
+    retry_after: Option<Duration>,
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// What no service answers: a status that only HTTP knows, with its code.
+    const fn of_http(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            detail: Cow::Borrowed(title),
+            fields: Vec::new(),
+            names: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// 404: no such route.
+    pub fn no_such_route() -> Self {
+        Fault::of(Reason::NotFound).into()
+    }
+
+    /// 405: the route exists, for other methods.
+    pub const fn method_not_allowed() -> Self {
+        let title = "This method is not allowed here";
+        Self::of_http(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title)
+    }
+
+    /// 408: the body did not arrive in time.
+    pub const fn body_timeout() -> Self {
+        let title = "The request took too long to arrive";
+        Self::of_http(StatusCode::REQUEST_TIMEOUT, "request_timeout", title)
+    }
+
+    /// 413: over 256 KiB.
+    pub const fn body_too_large() -> Self {
+        let title = "The request is too large";
+        Self::of_http(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", title)
+    }
+
+    /// 415: not JSON.
+    pub const fn unsupported_media_type() -> Self {
+        let title = "The body must be application/json";
+        Self::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", title)
+    }
+
+    /// 426: a socket route without `Upgrade: websocket`.
+    pub const fn upgrade_required() -> Self {
+        let title = "This is a WebSocket";
+        Self::of_http(StatusCode::UPGRADE_REQUIRED, "upgrade_required", title)
+    }
+
+    /// 428: a write without `If-Match`.
+    pub const fn precondition_required() -> Self {
+        let title = "If-Match is required";
+        Self::of_http(StatusCode::PRECONDITION_REQUIRED, "precondition_required", title)
+    }
+
+    /// A failure of the framework's own making, by its status.
+    pub fn by_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::no_such_route(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
+            StatusCode::REQUEST_TIMEOUT => Self::body_timeout(),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type(),
+            StatusCode::UNAUTHORIZED => Fault::of(Reason::Unauthenticated).into(),
+            StatusCode::FORBIDDEN => Fault::of(Reason::Forbidden).into(),
+            StatusCode::TOO_MANY_REQUESTS => Fault::of(Reason::RateLimited).into(),
+            StatusCode::SERVICE_UNAVAILABLE => Fault::of(Reason::Unavailable).into(),
+            StatusCode::GATEWAY_TIMEOUT => Fault::of(Reason::DeadlineExceeded).into(),
+            status if status.is_client_error() => Self { status, ..Self::from(Fault::of(Reason::Invalid)) },
+            _ => Fault::of(Reason::Internal).into(),
+        }
+    }
+
+    /// The stable `code`.
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The document, for one request.
+    pub fn document(&self, request_id: &str) -> Value {
+        let mut document = Map::new();
+        document.insert("type".into(), format!("{TYPE}{}", self.code).into());
+        document.insert("title".into(), self.title.into());
+        document.insert("status".into(), self.status.as_u16().into());
+        document.insert("detail".into(), self.detail.as_ref().into());
+        document.insert("code".into(), self.code.into());
+        document.insert("request_id".into(), request_id.into());
+        if !self.fields.is_empty() {
+            let errors = self.fields.iter().map(|e| json!({ "field": e.field, "message": e.message }));
+            document.insert("errors".into(), errors.collect());
+        }
+        if !self.names.is_empty() {
+            document.insert("names".into(), self.names.clone().into());
+        }
+        document.into()
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let code = fault.code();
+        let inside = matches!(code, FaultCode::Internal | FaultCode::Unavailable | FaultCode::Deadline);
+        // 5xx texts never leave the process, and there is one body for every bad credential.
+        let one_text = inside || code == FaultCode::Unauthenticated;
+        let detail = if one_text { fault.reason.title().into() } else { fault.detail.into() };
+        Self {
+            status: code.http(),
+            code: fault.reason.as_str(),
+            title: fault.reason.title(),
+            detail,
+            fields: fault.fields,
+            names: fault.names,
+            retry_after: fault.retry_after,
+        }
+    }
+}
+
+impl From<tonic::Status> for Problem {
+    fn from(status: tonic::Status) -> Self {
+        Fault::from_status(&status).into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let says_when = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if says_when.contains(&self.status) {
+            let after = self.retry_after.unwrap_or(COME_BACK);
+            // Rounded up: who comes back after a second cut short is refused again.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_keeps_its_code_fields_and_names() {
+        let fault = Fault::invalid("event_start", "is not a date-time").with_names(vec!["ann".into()]);
+        let problem = Problem::from(fault);
+        let document = problem.document("r-1");
+        assert_eq!(document["status"], 400);
+        assert_eq!(document["code"], "invalid");
+        assert_eq!(document["type"], "urn:shared-calendar:problem:invalid");
+        assert_eq!(document["request_id"], "r-1");
+        assert_eq!(document["errors"][0]["field"], "event_start");
+        assert_eq!(document["names"][0], "ann");
+    }
+
+    #[test]
+    fn the_text_of_a_server_error_stays_inside() {
+        for reason in [Reason::Internal, Reason::Unavailable, Reason::DeadlineExceeded] {
+            let problem = Problem::from(Fault::new(reason, "relation \"account\" does not exist"));
+            assert!(!problem.document("r").to_string().contains("relation"), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn every_401_reads_the_same() {
+        let one = Problem::from(Fault::new(Reason::Unauthenticated, "expired"));
+        let other = Problem::from(Fault::new(Reason::Unauthenticated, "revoked"));
+        assert_eq!(one.document("r"), other.document("r"));
+        let response = one.into_response();
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let fault = Fault::of(Reason::RateLimited).with_retry_after(Duration::from_millis(11_200));
+        let response = Problem::from(fault).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "12");
+        let response = Problem::from(Fault::of(Reason::Unavailable)).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+}

@@ -1,0 +1,96 @@
+//! Calls to internal methods: what the gateway itself wants to know.
+
+use std::time::Duration;
+
+use chassis::{
+    fault::{Fault, Reason},
+    tokens::KeySource,
+};
+use futures::{FutureExt as _, future::BoxFuture};
+use proto::{
+    auth::v1::{
+        AuthenticateRequest, JwksRequest, ListEndedSessionsRequest, RedeemTicketRequest, RedeemTicketResponse,
+    },
+    calendar::v1::CloseTunnelsRequest,
+};
+use tonic::{Code, Request, Status};
+use uuid::Uuid;
+
+use super::Upstream;
+use crate::session_cache::Standing;
+
+impl Upstream {
+    /// Whether a session is live, by who knows.
+    pub async fn session_standing(&self, session: Uuid) -> Result<Standing, Fault> {
+        let request = self.internal(AuthenticateRequest { session_id: session.to_string() });
+        let answer =
+            self.sessions().authenticate(request).await.map_err(|status| fault(&status))?.into_inner();
+        if !answer.active {
+            return Ok(Standing::Ended);
+        }
+        let account = answer.account_id.parse().map_err(|error: uuid::Error| Fault::internal(&error))?;
+        Ok(Standing::Live { account })
+    }
+
+    /// The sessions that ended within this time.
+    pub async fn ended_sessions(&self, within: Duration) -> Result<Vec<Uuid>, Fault> {
+        let request = self.internal(ListEndedSessionsRequest { within_ms: within.as_millis() as u64 });
+        let answer = self.sessions().list_ended_sessions(request).await.map_err(|status| fault(&status))?;
+        Ok(answer.into_inner().session_ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Redeems a WebSocket ticket, once; answers a token of its session.
+    pub async fn redeem_ticket(&self, ticket: String) -> Result<RedeemTicketResponse, Fault> {
+        let request = self.internal(RedeemTicketRequest { ticket });
+        match self.sessions().redeem_ticket(request).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) if is_ours_to_hear(&status) => Err(Fault::of(Reason::Unauthenticated)),
+            Err(status) => Err(fault(&status)),
+        }
+    }
+
+    /// Asks calendar-service to say goodbye on every socket that came through
+    /// this gateway; answers how many there were.
+    pub async fn close_tunnels(&self, gateway_id: String) -> Result<u32, Fault> {
+        let request = self.internal(CloseTunnelsRequest { gateway_id });
+        let answer = self.tunnels().close_tunnels(request).await.map_err(|status| fault(&status))?;
+        Ok(answer.into_inner().closed)
+    }
+
+    fn internal<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        self.token.attach(request.metadata_mut());
+        if let Some(id) = chassis::rpc::current_request_id().and_then(|id| id.parse().ok()) {
+            request.metadata_mut().insert(chassis::rpc::REQUEST_ID, id);
+        }
+        request
+    }
+}
+
+/// A refusal of the ticket, as against one of our service token: ours carries
+/// the reason of the contract in its details.
+fn is_ours_to_hear(status: &Status) -> bool {
+    matches!(status.code(), Code::NotFound | Code::InvalidArgument)
+        || Fault::from_status(status).reason == Reason::Unauthenticated
+}
+
+/// A service that refuses our service token is a mistake of the operator's, not
+/// of the caller's: it must not look like a 401.
+fn fault(status: &Status) -> Fault {
+    let fault = Fault::from_status(status);
+    if fault.reason == Reason::Unauthenticated || status.code() == Code::PermissionDenied {
+        tracing::error!(message = status.message(), "a service refuses the service token");
+        return Fault::unavailable("a service");
+    }
+    fault
+}
+
+impl KeySource for Upstream {
+    fn fetch(&self) -> BoxFuture<'_, Result<String, Fault>> {
+        async {
+            let answer = self.auth().jwks(JwksRequest {}).await;
+            answer.map(|keys| keys.into_inner().jwks_json).map_err(|status| Fault::from_status(&status))
+        }
+        .boxed()
+    }
+}
