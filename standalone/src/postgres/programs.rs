@@ -8,7 +8,7 @@ use std::process::Command;
 use super::error::PostgresError;
 
 /// The oldest major version whose SQL we rely on.
-pub(super) const OLDEST_MAJOR: u32 = 14;
+pub(super) const OLDEST_MAJOR: u32 = 15;
 
 /// Where distributions put the server programs; `*` stands for the version part of one folder name.
 const USUAL_PLACES: [&str; 10] = [
