@@ -15,6 +15,7 @@ pub mod bus;
 pub mod calendar;
 pub mod change;
 pub mod event;
+pub mod ical;
 pub mod member;
 pub mod model;
 pub mod service;
