@@ -5,10 +5,15 @@
 //! size, HTTP/2 streams and resets (PROMISES, rule 11), and drains in the order
 //! the contract gives (rule 22).
 
+mod prompt;
+
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, header};
-use hyper::body::{Body, Incoming};
+use hyper::{
+    body::{Body, Bytes, Incoming},
+    upgrade::Upgraded,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -20,6 +25,7 @@ use tokio::{
 };
 use tower::{Service, ServiceExt as _};
 
+use self::prompt::Prompt;
 use crate::lifecycle::Lifecycle;
 
 /// Between "unready" and "stop accepting": balancers and keep-alive clients move on.
@@ -30,7 +36,7 @@ const LAME_DUCK: Duration = Duration::from_secs(1);
 pub struct HttpLimits {
     /// Connections at once; more wait in the kernel's backlog.
     pub connections: usize,
-    /// From the first byte of a request to the end of its head.
+    /// From the connection, or the last answer, to the end of a request's head.
     pub header_timeout: Duration,
     /// Bytes of a request's head.
     pub header_bytes: usize,
@@ -113,6 +119,7 @@ where
         let builder = Arc::clone(&builder);
         let watcher = graceful.watcher();
         tokio::spawn(async move {
+            let stream = Prompt::new(stream, limits.header_timeout);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
             if let Err(error) = watcher.watch(connection.into_owned()).await {
                 tracing::debug!(%error, "connection ended early");
@@ -126,6 +133,14 @@ where
         () = lifecycle.aborting() => {}
     }
     Ok(())
+}
+
+/// The bare socket of a connection that [`serve`] accepted and a handler
+/// upgraded, with what was read past the request: nothing of HTTP stays in
+/// memory. An upgrade of another making comes back as it was.
+pub fn reclaim(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    let parts = auto::upgrade::downcast::<TokioIo<Prompt>>(upgraded)?;
+    Ok((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {

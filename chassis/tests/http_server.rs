@@ -47,6 +47,29 @@ async fn a_half_sent_head_does_not_hold_a_connection() -> std::io::Result<()> {
 }
 
 #[tokio::test]
+async fn a_peer_that_says_nothing_or_half_a_preface_does_not_hold_a_connection() -> std::io::Result<()> {
+    let limits = HttpLimits { header_timeout: Duration::from_millis(50), ..HttpLimits::default() };
+    let (address, _lifecycle) = start(limits).await?;
+    for opening in [&b""[..], b"P", b"PRI * HT", b"GET", b"POS", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(opening).await?;
+        assert!(!read_to_end(&mut stream).await.contains("hello"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_comes_byte_by_byte_is_served() -> std::io::Result<()> {
+    let (address, _lifecycle) = start(HttpLimits::default()).await?;
+    let mut stream = TcpStream::connect(address).await?;
+    for byte in b"PRIM / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" {
+        stream.write_all(&[*byte]).await?;
+    }
+    assert!(read_to_end(&mut stream).await.ends_with("hello"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_place_that_is_freed_serves_the_next() -> std::io::Result<()> {
     let (address, _lifecycle) = start(HttpLimits { connections: 1, ..HttpLimits::default() }).await?;
     let first = TcpStream::connect(address).await?;
