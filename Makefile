@@ -1,0 +1,19 @@
+# Two commands are all there is to know: `make run` and `make test`. The rest is for people who change things.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint sqlx
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build and start everything in one process (see docs/OPERATIONS.md for the settings)
+	@scripts/run.sh
+
+test: ## lint, and every test, beside private servers (see docs/TESTING.md)
+	@scripts/test.sh
+
+lint: ## everything that is checked without running the product
+	@scripts/lint.sh
+
+sqlx: ## write the query metadata in .sqlx anew, after a change to a query or a migration
+	@scripts/sqlx.sh

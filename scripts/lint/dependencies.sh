@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Banned crates, licences and sources, by deny.toml. Advisories are left out: they need the network at each run.
+set -euo pipefail
+. "$(dirname "$0")/../say.sh"
+cd "$root"
+
+version=0.20.2
+tools=$root/target/tools
+export PATH=$PATH:$tools/bin
+if ! have cargo-deny; then
+    say "building cargo-deny $version into target/tools, once: about two minutes"
+    CARGO_TARGET_DIR=$tools/build cargo install --quiet --locked --version "$version" --root "$tools" cargo-deny >&2 ||
+        die "cannot install cargo-deny $version"
+    rm -rf "$tools/build"
+fi
+# It looks at the crates of every platform; a build has fetched only those of this one.
+cargo fetch --quiet --locked
+cargo-deny --offline --all-features --log-level error check bans licenses sources

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# `make run`: everything in one process, from nothing but a Rust toolchain.
+set -euo pipefail
+. "$(dirname "$0")/say.sh"
+. "$root/scripts/packages.sh"
+cd "$root"
+
+need_cargo
+# A server given by URL needs no programs here.
+if [ -z "${AUTH_DATABASE_URL:-}" ] || [ -z "${CALENDAR_DATABASE_URL:-}" ]; then
+    ensure postgres
+fi
+
+[ -x target/release/shared-calendar ] ||
+    say "building: about five minutes the first time on two cores, seconds after that"
+# The queries are checked against the committed metadata: a build needs no database.
+SQLX_OFFLINE=true cargo build --release --locked --package standalone --bin shared-calendar
+exec target/release/shared-calendar "$@"
