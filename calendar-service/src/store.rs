@@ -1,14 +1,34 @@
 //! The calendar database. One table a file; a transaction is a value.
 //!
-//! Lock order: a calendar's row, then its events and members. Whoever changes
-//! anything in a calendar locks the calendar first; two writers of one calendar
-//! take turns, writers of different calendars never wait for each other.
+//! Lock order: a calendar's row, then its members and events. Whoever changes
+//! anything in a calendar locks the calendar first ([`Tx::enter`]); two writers
+//! of one calendar take turns, writers of different calendars never wait for
+//! each other.
 
 use chassis::fault::Fault;
 use sqlx::{PgPool, PgTransaction};
 
+mod barred;
+mod calendar;
 mod change;
+mod column;
+mod departure;
+mod event;
+mod event_window;
 mod member;
+mod outbox;
+mod password_try;
+mod saga;
+mod sweep;
+
+pub use self::{
+    calendar::{CalendarRow, FoundCalendar, SettingsRow},
+    event::{EventRow, StoredEvent},
+    event_window::Window,
+    member::MemberRow,
+    outbox::OutboxRow,
+    saga::{ClaimedSaga, NewSaga, SagaState},
+};
 
 /// The database; clones share one pool.
 #[derive(Clone, Debug)]

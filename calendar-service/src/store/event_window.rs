@@ -1,0 +1,124 @@
+//! `events` in a window of time, in the order of their start. Membership is in
+//! the statement: a small read is one round trip.
+//!
+//! Windows are half-open and an overlap counts; an event without length counts
+//! at its instant. What is at most a week long starts within the week before
+//! the window or in it: that range of `event_window` serves it. What is longer
+//! and began before that range comes from its own small index.
+
+use chassis::fault::Fault;
+use uuid::Uuid;
+
+use super::{EventRow, Store};
+use crate::model::Instant;
+
+/// From an instant to an instant; none: no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The first instant.
+    pub from: Option<Instant>,
+    /// The instant after the last.
+    pub to: Option<Instant>,
+}
+
+impl Store {
+    /// A page of one calendar: at most `limit` events after the event at `after`
+    /// (its start and id). Nothing for strangers.
+    pub async fn events_of(
+        &self,
+        calendar_id: Uuid,
+        account_id: Uuid,
+        window: Window,
+        after: Option<(Instant, Uuid)>,
+        limit: i64,
+    ) -> Result<Vec<EventRow>, Fault> {
+        let (after_start, after_id) = after.unzip();
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"
+            select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
+                e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
+                e.all_day as "all_day!", e.location as "location!", e.description as "description!",
+                e.reminders as "reminders!", e.participant_names as "participant_names!",
+                e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
+                e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
+            from calendars c
+            join members m on m.calendar_id = c.calendar_id and m.account_id = $2
+            join lateral (
+                select * from events near
+                where near.calendar_id = $1 and near.state = 'confirmed'
+                    and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
+                    and near.starts_at < coalesce($4::timestamptz, 'infinity')
+                    and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
+                    and (near.starts_at, near.event_id) >
+                        (coalesce($5::timestamptz, '-infinity'), coalesce($6::uuid, '00000000-0000-0000-0000-000000000000'))
+                union all
+                select * from events far
+                where far.calendar_id = $1 and far.state = 'confirmed' and far.is_long
+                    and far.ends_at > $3
+                    and far.starts_at <= $3 - interval '7 days'
+                    and far.starts_at < coalesce($4::timestamptz, 'infinity')
+                    and (far.starts_at, far.event_id) >
+                        (coalesce($5::timestamptz, '-infinity'), coalesce($6::uuid, '00000000-0000-0000-0000-000000000000'))
+            ) e on true
+            where c.calendar_id = $1 and c.deleted_at is null
+            order by e.starts_at, e.event_id
+            limit $7
+            "#,
+            calendar_id,
+            account_id,
+            window.from as Option<Instant>,
+            window.to as Option<Instant>,
+            after_start as Option<Instant>,
+            after_id,
+            limit,
+        );
+        Ok(rows.fetch_all(self.pool()).await?)
+    }
+
+    /// The events of all calendars the account is in, or of the one with this
+    /// name key; at most `limit`.
+    pub async fn events_joined(
+        &self,
+        account_id: Uuid,
+        name_key: Option<&str>,
+        window: Window,
+        limit: i64,
+    ) -> Result<Vec<EventRow>, Fault> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"
+            select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
+                e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
+                e.all_day as "all_day!", e.location as "location!", e.description as "description!",
+                e.reminders as "reminders!", e.participant_names as "participant_names!",
+                e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
+                e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
+            from members m
+            join calendars c on c.calendar_id = m.calendar_id and c.deleted_at is null
+            join lateral (
+                select * from events near
+                where near.calendar_id = m.calendar_id and near.state = 'confirmed'
+                    and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
+                    and near.starts_at < coalesce($4::timestamptz, 'infinity')
+                    and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
+                union all
+                select * from events far
+                where far.calendar_id = m.calendar_id and far.state = 'confirmed' and far.is_long
+                    and far.ends_at > $3
+                    and far.starts_at <= $3 - interval '7 days'
+                    and far.starts_at < coalesce($4::timestamptz, 'infinity')
+            ) e on true
+            where m.account_id = $1 and ($2::text is null or c.name_key = $2)
+            order by e.starts_at, e.event_id
+            limit $5
+            "#,
+            account_id,
+            name_key,
+            window.from as Option<Instant>,
+            window.to as Option<Instant>,
+            limit,
+        );
+        Ok(rows.fetch_all(self.pool()).await?)
+    }
+}
