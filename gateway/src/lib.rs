@@ -2,8 +2,12 @@
 
 pub mod edge;
 pub mod metrics;
+mod openapi;
 pub mod problem;
+pub mod routes;
 pub mod session_cache;
 pub mod sessions;
+#[cfg(test)]
+mod snapshot;
 pub mod state;
 pub mod upstream;

@@ -1,0 +1,8 @@
+//! Accounts and sessions (CONTRACTS, Accounts).
+
+pub(super) mod login;
+pub(super) mod logout;
+pub(super) mod password;
+pub(super) mod register;
+pub(super) mod removal;
+pub(super) mod sessions;
