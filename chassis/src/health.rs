@@ -9,6 +9,8 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     parts: Arc<RwLock<BTreeMap<String, Option<String>>>>,
+    /// Of one service among several in a process: it sees its own dependencies alone.
+    scope: Arc<str>,
 }
 
 /// One dependency's handle. It starts out down: "not looked at yet".
@@ -21,9 +23,17 @@ pub struct Dependency {
 // === impl Health ===
 
 impl Health {
+    /// The share of one service in the readiness of a process with several: what it
+    /// registers shows here as `scope: name`, and it does not see the others', for
+    /// services that wait for each other would else wait for ever.
+    #[must_use]
+    pub fn scoped(&self, scope: &str) -> Self {
+        Self { parts: Arc::clone(&self.parts), scope: format!("{}{scope}: ", self.scope).into() }
+    }
+
     /// Registers a dependency by name; the same name again is the same one.
     pub fn dependency(&self, name: impl Into<String>) -> Dependency {
-        let name = name.into();
+        let name = format!("{}{}", self.scope, name.into());
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
         parts.entry(name.clone()).or_insert_with(|| Some("not looked at yet".to_owned()));
         Dependency { name, health: self.clone() }
@@ -32,7 +42,11 @@ impl Health {
     /// The dependencies that are down, each with why; empty means ready.
     pub fn missing(&self) -> Vec<(String, String)> {
         let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
-        parts.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?))).collect()
+        parts
+            .iter()
+            .filter(|(name, _)| name.starts_with(&*self.scope))
+            .filter_map(|(name, why)| Some((name.clone(), why.clone()?)))
+            .collect()
     }
 
     fn set(&self, name: &str, state: Option<String>) {
@@ -79,5 +93,16 @@ mod tests {
         assert!(health.missing().is_empty());
         database.down("connection refused");
         assert_eq!(health.missing()[0].1, "connection refused");
+    }
+
+    #[test]
+    fn a_service_among_several_sees_its_own_dependencies_alone() {
+        let process = Health::default();
+        let (auth, calendar) = (process.scoped("auth"), process.scoped("calendar"));
+        auth.dependency("database").up();
+        calendar.dependency("database").down("gone");
+        assert!(auth.missing().is_empty());
+        assert_eq!(process.missing(), [("calendar: database".to_owned(), "gone".to_owned())]);
+        assert_eq!(calendar.missing(), process.missing());
     }
 }

@@ -40,10 +40,10 @@ impl Lifecycle {
         Self::default()
     }
 
-    /// A lifecycle of its own that reports into the same [`Health`]: one
+    /// A lifecycle of its own whose [`Health`] is a share of this one's: one
     /// service among several in a process.
-    pub fn sibling(&self) -> Self {
-        Self { health: self.health.clone(), ..Self::default() }
+    pub fn sibling(&self, service: &str) -> Self {
+        Self { health: self.health.scoped(service), ..Self::default() }
     }
 
     /// What this process needs in order to serve.
