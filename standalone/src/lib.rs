@@ -1,4 +1,7 @@
 //! Every service in one process, over an embedded private PostgreSQL.
 
+pub mod announce;
 pub mod data_dir;
+pub mod healthcheck;
 pub mod postgres;
+pub mod room;

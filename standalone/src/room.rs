@@ -1,113 +1,155 @@
-//! `shared-calendar room`: one member of one room, on a terminal.
+//! `shared-calendar room`: a calendar's room in a terminal.
 //!
-//! Prints every frame it receives, a line each. A line typed is a message to
-//! the calendar, or, when it starts with `{`, a frame sent as it stands. For
-//! trying things out and for scripts; `docs/SOCKET.md` lists the frames.
+//! It joins over the WebSocket that every client uses and prints each frame as one line. A line typed is
+//! a message; a line that begins with `{` goes out as the frame it is.
 
-use std::io;
+use std::fmt;
+use std::net::SocketAddr;
 
+use anyhow::{Context as _, bail};
 use futures::{SinkExt as _, StreamExt as _};
-use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio_tungstenite::{
-    connect_async,
-    tungstenite::{self, Message, client::IntoClientRequest as _, http::HeaderValue},
-};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::{self, Message, protocol::CloseFrame};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// Where to connect and what to join.
+/// Which room, on which server, as whom.
 #[derive(Debug, clap::Args)]
-pub struct RoomArgs {
-    /// The gateway's WebSocket.
-    #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
-    url: String,
-    /// An access token, as login answers it.
+pub struct RoomSettings {
+    /// The address of the gateway.
+    #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub gateway: SocketAddr,
+    /// The token that logging in answered.
     #[arg(long, env = "TOKEN", hide_env_values = true)]
-    token: String,
+    pub token: SecretString,
     /// The calendar to join.
     #[arg(long)]
-    calendar: String,
-    /// The calendar's password; only needed to become a member.
+    pub calendar: String,
+    /// Its password, for who is not a member yet.
     #[arg(long)]
-    password: Option<String>,
-    /// Replay what came after this `seq`.
+    pub password: Option<SecretString>,
+    /// Replays what happened after this `seq`; 0 replays everything.
     #[arg(long)]
-    last_seq: Option<i64>,
+    pub last_seq: Option<u64>,
 }
 
-/// Why the terminal member had to leave.
-#[derive(Debug, thiserror::Error)]
-pub enum RoomError {
-    /// The token has characters that no header may have.
-    #[error("the token is not a header value")]
-    Token(#[from] tungstenite::http::header::InvalidHeaderValue),
-    /// Connecting, the upgrade, or the connection failed.
-    #[error("the room's connection failed")]
-    Socket(#[from] tungstenite::Error),
-    /// The terminal is gone.
-    #[error("read the terminal")]
-    Terminal(#[from] io::Error),
+impl RoomSettings {
+    /// The frame that joins the room.
+    fn join(&self) -> Value {
+        let mut frame = json!({ "type": "join_calendar", "id": "join", "calendar_name": self.calendar });
+        if let Some(password) = &self.password {
+            frame["calendar_password"] = password.expose_secret().into();
+        }
+        if let Some(last_seq) = self.last_seq {
+            frame["last_seq"] = last_seq.into();
+        }
+        frame
+    }
+
+    /// What a typed line says.
+    fn frame(&self, line: &str) -> String {
+        if line.starts_with('{') {
+            return line.to_owned();
+        }
+        json!({ "type": "message", "calendar_name": self.calendar, "message": line }).to_string()
+    }
 }
 
-/// Joins, then copies both ways until either side ends.
-pub async fn run(args: RoomArgs) -> Result<(), RoomError> {
-    let mut request = args.url.as_str().into_client_request()?;
-    request.headers_mut().insert("authorization", HeaderValue::from_str(&format!("Bearer {}", args.token))?);
-    let (mut socket, _) = connect_async(request).await?;
-    socket.send(Message::text(join(&args).to_string())).await?;
-
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+/// Stays in the room until the server closes the connection.
+pub async fn enter(settings: &RoomSettings) -> anyhow::Result<()> {
+    let mut socket = connect(settings).await?;
+    socket.send(Message::text(settings.join().to_string())).await?;
+    let mut lines = BufReader::new(stdin()).lines();
     let mut typing = true;
     loop {
         tokio::select! {
-            frame = socket.next() => match frame {
-                Some(Ok(Message::Text(text))) => println!("{text}"),
-                Some(Ok(Message::Close(reason))) => {
-                    println!("closed: {}", reason.map_or_else(String::new, |r| format!("{} {}", r.code, r.reason)));
-                    return Ok(());
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error.into()),
-                None => return Ok(()),
+            frame = socket.next() => match frame.transpose()? {
+                Some(Message::Text(text)) => print_line(&text),
+                Some(Message::Close(reason)) => bail!("the server closed the connection: {}", Reason(reason)),
+                Some(_) => {}
+                None => bail!("the connection is gone"),
             },
             line = lines.next_line(), if typing => match line? {
                 Some(line) if line.trim().is_empty() => {}
-                Some(line) => socket.send(Message::text(outgoing(&line, &args.calendar))).await?,
-                // Input from a script ends; the listening goes on.
+                Some(line) => socket.send(Message::text(settings.frame(line.trim()))).await?,
+                // Nothing more to say; there may be more to hear.
                 None => typing = false,
             },
         }
     }
 }
 
-fn join(args: &RoomArgs) -> serde_json::Value {
-    let mut frame = json!({ "type": "join_calendar", "id": 0, "calendar_name": args.calendar });
-    if let Some(password) = &args.password {
-        frame["calendar_password"] = json!(password);
+async fn connect(settings: &RoomSettings) -> anyhow::Result<WebSocketStream<TcpStream>> {
+    let gateway = settings.gateway;
+    let stream = TcpStream::connect(gateway)
+        .await
+        .with_context(|| format!("nothing answers on {gateway}; is `make run` running?"))?;
+    let mut request = format!("ws://{gateway}/ws").into_client_request()?;
+    let bearer = format!("Bearer {}", settings.token.expose_secret());
+    request.headers_mut().insert(AUTHORIZATION, bearer.parse().context("TOKEN is not a token")?);
+    match client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(answer)) => {
+            let body = answer.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            bail!("{gateway} answers {}: {body}", answer.status())
+        }
+        Err(failure) => Err(failure.into()),
     }
-    if let Some(seq) = args.last_seq {
-        frame["last_seq"] = json!(seq);
-    }
-    frame
 }
 
-fn outgoing(line: &str, calendar: &str) -> String {
-    if line.trim_start().starts_with('{') {
-        line.to_owned()
-    } else {
-        json!({ "type": "message", "calendar_name": calendar, "message": line }).to_string()
+/// Frames are what this program is for: they go to stdout, one a line.
+fn print_line(frame: &str) {
+    println!("{frame}");
+}
+
+/// A close frame for people.
+struct Reason(Option<CloseFrame>);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(frame) => write!(f, "{} {}", u16::from(frame.code), frame.reason),
+            None => f.write_str("without saying why"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::outgoing;
+    use super::*;
+
+    fn settings() -> RoomSettings {
+        RoomSettings {
+            gateway: ([127, 0, 0, 1], 8080).into(),
+            token: "token".into(),
+            calendar: "family".into(),
+            password: None,
+            last_seq: None,
+        }
+    }
 
     #[test]
-    fn a_plain_line_is_a_message_and_a_frame_is_sent_as_it_stands() {
-        let frame = r#"{"type":"leave_calendar","calendar_name":"family"}"#;
-        assert_eq!(outgoing(frame, "family"), frame);
-        let sent: serde_json::Value = serde_json::from_str(&outgoing("hello \"all\"", "family")).unwrap();
-        assert_eq!(sent["message"], "hello \"all\"");
-        assert_eq!(sent["calendar_name"], "family");
+    fn joining_sends_only_what_was_given() {
+        let mut settings = settings();
+        assert_eq!(
+            settings.join(),
+            json!({ "type": "join_calendar", "id": "join", "calendar_name": "family" })
+        );
+        settings.password = Some("dinner".into());
+        settings.last_seq = Some(0);
+        assert_eq!(settings.join()["calendar_password"], "dinner");
+        assert_eq!(settings.join()["last_seq"], 0);
+    }
+
+    #[test]
+    fn a_line_is_a_message_and_an_object_is_a_frame() {
+        let settings = settings();
+        let frame: Value = serde_json::from_str(&settings.frame("say \"hi\"")).expect("JSON");
+        assert_eq!(frame, json!({ "type": "message", "calendar_name": "family", "message": "say \"hi\"" }));
+        assert_eq!(settings.frame("{\"type\":\"leave_calendar\"}"), "{\"type\":\"leave_calendar\"}");
     }
 }

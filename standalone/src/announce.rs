@@ -1,0 +1,61 @@
+//! What a person sees when everything runs: where, and what to try.
+//!
+//! It goes to stderr: stdout carries the JSON log and nothing else.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where a running product is to be found.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// The public listener.
+    pub gateway: SocketAddr,
+    /// The operator's listener.
+    pub admin: SocketAddr,
+    /// `DATA_DIR`.
+    pub data_dir: PathBuf,
+    /// The socket folder of the embedded PostgreSQL, when there is one.
+    pub postgres: Option<PathBuf>,
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gateway, admin, data_dir, postgres } = self;
+        let json = "-H 'content-type: application/json'";
+        writeln!(f, "Shared Calendar is running. Ctrl-C stops it.\n")?;
+        writeln!(f, "  for everybody   http://{gateway}        (try every route: http://{gateway}/docs)")?;
+        writeln!(f, "  for operators   http://{admin}/readyz   (and /healthz, /metrics)")?;
+        write!(f, "  data            {}", data_dir.display())?;
+        match postgres {
+            Some(folder) => writeln!(f, "   (psql -h {} -U calendar calendar)", folder.display())?,
+            None => writeln!(f)?,
+        }
+        writeln!(f, "\nIn another terminal:\n")?;
+        let person = r#"{"username":"ann","password":"correct horse"}"#;
+        writeln!(f, "  curl -s http://{gateway}/user/register {json} -d '{person}'")?;
+        writeln!(f, "  curl -s http://{gateway}/user/login {json} -d '{person}'")?;
+        write!(f, "  TOKEN=… shared-calendar room --calendar NAME --password PASSWORD")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_and_what_to_try() {
+        let text = Announcement {
+            gateway: ([127, 0, 0, 1], 8080).into(),
+            admin: ([127, 0, 0, 1], 8079).into(),
+            data_dir: "/data".into(),
+            postgres: None,
+        }
+        .to_string();
+        for part in
+            ["http://127.0.0.1:8080/docs", "http://127.0.0.1:8079/readyz", "/user/register", "/data\n"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}
