@@ -5,8 +5,6 @@
 //! size, HTTP/2 streams and resets (PROMISES, rule 11), and drains in the order
 //! the contract gives (rule 22).
 
-mod prompt;
-
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, header};
@@ -20,12 +18,11 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::sleep,
+    sync::{Notify, Semaphore},
+    time::{sleep, timeout},
 };
 use tower::{Service, ServiceExt as _};
 
-use self::prompt::Prompt;
 use crate::lifecycle::Lifecycle;
 
 /// Between "unready" and "stop accepting": balancers and keep-alive clients move on.
@@ -100,7 +97,10 @@ where
         let Some((stream, peer, place)) = accepted else { continue };
         let service = service.clone();
         let draining = lifecycle.clone();
+        let spoken = Arc::new(Notify::new());
+        let first_words = Arc::clone(&spoken);
         let answer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            first_words.notify_one();
             request.extensions_mut().insert(Peer(peer));
             let answer = service.clone().oneshot(request);
             let draining = draining.clone();
@@ -119,10 +119,21 @@ where
         let builder = Arc::clone(&builder);
         let watcher = graceful.watcher();
         tokio::spawn(async move {
-            let stream = Prompt::new(stream, limits.header_timeout);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
-                tracing::debug!(%error, "connection ended early");
+            let connection = watcher.watch(connection.into_owned());
+            tokio::pin!(connection);
+            // hyper's header timeout begins once it knows which HTTP is spoken, and it learns that
+            // from the first bytes: a peer that sends none, or half a preface, is ours to end.
+            let ended = tokio::select! {
+                ended = &mut connection => Some(ended),
+                first = timeout(limits.header_timeout, spoken.notified()) => {
+                    if first.is_ok() { Some(connection.await) } else { None }
+                }
+            };
+            match ended {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::debug!(%error, "connection ended early"),
+                None => tracing::debug!("connection without a request ended"),
             }
             drop(place);
         });
@@ -139,8 +150,8 @@ where
 /// upgraded, with what was read past the request: nothing of HTTP stays in
 /// memory. An upgrade of another making comes back as it was.
 pub fn reclaim(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
-    let parts = auto::upgrade::downcast::<TokioIo<Prompt>>(upgraded)?;
-    Ok((parts.io.into_inner().into_inner(), parts.read_buf))
+    let parts = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)?;
+    Ok((parts.io.into_inner(), parts.read_buf))
 }
 
 fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
