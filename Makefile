@@ -1,10 +1,10 @@
 # Two commands are all there is to know: `make run` and `make test`. The rest is for people who change things.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint sqlx
+.PHONY: help run test lint sqlx bench-gateway bench-rooms bench-logins bench-events
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start everything in one process (see docs/OPERATIONS.md for the settings)
 	@scripts/run.sh
@@ -17,3 +17,15 @@ lint: ## everything that is checked without running the product
 
 sqlx: ## write the query metadata in .sqlx anew, after a change to a query or a migration
 	@scripts/sqlx.sh
+
+bench-gateway: ## what the gateway costs a read (for these four see docs/BENCHMARKS.md)
+	@scripts/bench.sh $@
+
+bench-rooms: ## what a delivery in a room costs, and an idle socket
+	@scripts/bench.sh $@
+
+bench-logins: ## logins a second, beside the bare hash rate
+	@scripts/bench.sh $@
+
+bench-events: ## reading and creating events, beside PostgreSQL alone
+	@scripts/bench.sh $@

@@ -57,6 +57,11 @@ impl Goals {
         ]);
     }
 
+    /// Adds a figure that has none.
+    pub fn note(&mut self, name: &str, unit: &str, measured: f64) {
+        self.table.row([name.to_owned(), unit.to_owned(), String::new(), figure(measured)]);
+    }
+
     /// Prints the table.
     pub fn print(&self) {
         println!("{}", self.table);

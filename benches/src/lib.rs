@@ -14,15 +14,24 @@
 //! `docs/BENCHMARKS.md` says how to read the tables.
 
 pub mod account;
+pub mod bare_hash;
+pub mod event;
+pub mod fan_out;
 pub mod goal;
 pub mod http_client;
+pub mod idle;
+pub mod interrupt;
 pub mod latency;
 pub mod load;
+pub mod login;
 pub mod machine;
 pub mod postgres;
 pub mod process;
+pub mod read;
 pub mod room;
 pub mod service;
+pub mod statement;
 pub mod system;
 pub mod table;
+pub mod trial;
 pub mod websocket;

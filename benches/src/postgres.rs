@@ -4,7 +4,11 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use standalone::{
     data_dir::DataDir,
     postgres::{AUTH, CALENDAR, Cluster},
@@ -24,6 +28,16 @@ pub struct Postgres {
     postmaster: Process,
     // Holds the lock on the data: last, so that it goes last.
     _data_dir: DataDir,
+}
+
+/// Pools to databases of the same shape as the services'. What is written there
+/// nobody takes further: no outbox is drained, no saga is ended.
+#[derive(Clone, Debug)]
+pub struct Twins {
+    /// Like auth-service's.
+    pub auth: PgPool,
+    /// Like calendar-service's.
+    pub calendar: PgPool,
 }
 
 // === impl Postgres ===
@@ -62,10 +76,40 @@ impl Postgres {
         Ok(PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect(url).await?)
     }
 
-    /// Ends the server.
+    /// Databases with the services' tables that no service knows of.
+    pub async fn twins(&self) -> Result<Twins> {
+        let superuser = PgConnectOptions::new_without_pgpass()
+            .socket(self.cluster.socket_folder())
+            .username("postgres")
+            .database("postgres");
+        let mut connection = superuser.connect().await?;
+        sqlx::raw_sql("create database calendar_twin owner calendar").execute(&mut connection).await?;
+        sqlx::raw_sql("create database auth_twin owner auth").execute(&mut connection).await?;
+        connection.close().await?;
+        let calendar = twin(&self.calendar_url(), "calendar").await?;
+        Ok(Twins { calendar, auth: twin(&self.auth_url(), "auth").await? })
+    }
+
+    /// Ends the server and waits for that.
     pub async fn stop(self) {
         self.cluster.stop(PATIENCE).await;
     }
+}
+
+impl Drop for Postgres {
+    /// A run that fails leaves no server behind either.
+    fn drop(&mut self) {
+        self.postmaster.interrupt();
+    }
+}
+
+/// A database like that of `service`, migrated.
+async fn twin(url: &str, service: &str) -> Result<PgPool> {
+    let url = url.replace(&format!("/{service}?"), &format!("/{service}_twin?"));
+    let pool = Postgres::pool(&url).await?;
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("migrations").join(service);
+    Migrator::new(migrations).await?.run(&pool).await?;
+    Ok(pool)
 }
 
 /// Removes the data of an earlier run.

@@ -11,7 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Semaphore;
 
+use anyhow::Result;
 pub use crowd::{Crowd, Pace, Talk};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::account::Account;
 
 /// Accounts in a room.
 pub const ACCOUNTS: usize = 10;
@@ -22,6 +26,17 @@ pub const MEMBERS: usize = ACCOUNTS * SOCKETS;
 
 /// More than are ever in flight in one room.
 const PLACES: usize = 64;
+
+/// Makes one room for each [`ACCOUNTS`] accounts, of which the first is the owner.
+/// Answers the names.
+pub async fn create_rooms(calendar_uri: &str, accounts: &[Account]) -> Result<Vec<String>> {
+    let owners = accounts.iter().step_by(ACCOUNTS).enumerate();
+    let rooms = owners.map(|(number, owner)| async move {
+        Ok(owner.create_calendar(calendar_uri, &format!("room {number}")).await?.calendar_name)
+    });
+    // Their passwords are hashed one at a time.
+    stream::iter(rooms).buffered(2).try_collect().await
+}
 
 /// Which messages have been heard by how many; opens the way for the next.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::AddAssign,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,6 +57,16 @@ pub struct Talk {
     pub elapsed: Duration,
 }
 
+// === impl Talk ===
+
+impl AddAssign for Talk {
+    fn add_assign(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.deliveries += more.deliveries;
+        self.elapsed += more.elapsed;
+    }
+}
+
 // === impl Crowd ===
 
 impl Crowd {
@@ -80,6 +91,11 @@ impl Crowd {
     /// How many sockets there are.
     pub fn sockets(&self) -> usize {
         self.listeners.len()
+    }
+
+    /// Closes every socket.
+    pub async fn leave(mut self) {
+        self.listeners.shutdown().await;
     }
 
     /// Lets people talk for `time`, and waits until the last message was heard.

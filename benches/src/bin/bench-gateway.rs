@@ -1,0 +1,65 @@
+//! What the gateway costs an authenticated read: CPU and added latency.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use load_benches::{
+    account::create_accounts,
+    goal::{Goal, Goals},
+    interrupt::or_interrupted,
+    read::{Direct, ThroughGateway},
+    system::System,
+    trial::Trial,
+};
+
+/// Prints what the gateway adds to `GET /calendar/calendars`, beside the same
+/// call made directly to calendar-service.
+#[derive(Debug, Parser)]
+struct Settings {
+    /// Seconds of one round.
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// Rounds of each load; direct and through the gateway take turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    or_interrupted(run(Settings::parse())).await
+}
+
+async fn run(settings: Settings) -> Result<()> {
+    let time = Duration::from_secs(settings.seconds);
+    let system = System::start("gateway").await?;
+    let account = create_accounts(&system.auth_uri, "reader", 1).await?.remove(0);
+    account.create_calendar(&system.calendar_uri, "family").await?;
+
+    let mut table = Trial::table("GET /calendar/calendars, one calendar");
+    let mut goals = Goals::new();
+    for connections in [1, 16] {
+        let mut direct_callers = Direct::connect(&system.calendar_uri, &account.token, connections)?;
+        let mut gateway_callers =
+            ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
+        let (mut direct, mut gateway) = (Trial::default(), Trial::default());
+        direct_callers = Trial::default().round(&system, direct_callers, time).await?;
+        gateway_callers = Trial::default().round(&system, gateway_callers, time).await?;
+        for _ in 0..settings.rounds {
+            direct_callers = direct.round(&system, direct_callers, time).await?;
+            gateway_callers = gateway.round(&system, gateway_callers, time).await?;
+        }
+        direct.add_to(&mut table, &format!("gRPC, {connections} at once"));
+        gateway.add_to(&mut table, &format!("gateway, {connections} at once"));
+        let cost = gateway.per_request(gateway.cpu.gateway);
+        goals.add(&format!("gateway CPU a request, {connections} at once"), "µs", Goal::AtMost(40.0), cost);
+        for percent in [50.0, 99.0] {
+            let through = gateway.outcome.latencies.percentile(percent);
+            let added = through.as_secs_f64() - direct.outcome.latencies.percentile(percent).as_secs_f64();
+            goals.note(&format!("added latency, {connections} at once, p{percent}"), "µs", added * 1e6);
+        }
+    }
+    println!("{table}");
+    goals.print();
+    system.stop().await
+}
