@@ -16,6 +16,8 @@ mod merge_patch;
 mod object;
 mod paging;
 mod status;
+#[cfg(test)]
+mod table_test;
 mod ticket;
 mod user;
 
