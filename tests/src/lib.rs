@@ -1,1 +1,24 @@
-//! System tests over real servers.
+//! System tests: the real services, from outside, with faults.
+//!
+//! A test starts a [`stack::Stack`] (every service in this process, on free
+//! ports) or a [`program::Program`] (the real `shared-calendar` binary, which
+//! can be killed), goes in through its [`door::Door`] as a
+//! [`person::Person`] or a [`socket::Socket`], and looks at what is true in
+//! the databases through [`truth::Truth`].
+//!
+//! Tests of promises write each attempt to a [`ledger::Ledger`] before it is
+//! sent. Faults come from [`proxy::Proxy`], [`redis_server::RedisServer`],
+//! [`program::Program`] and `chassis::failpoint`. Nothing here sleeps for a
+//! duration: [`wait::until`] looks at a condition until its deadline.
+
+pub mod databases;
+pub mod door;
+pub mod ledger;
+pub mod logs;
+pub mod person;
+pub mod ports;
+pub mod proxy;
+pub mod redis_server;
+pub mod room;
+pub mod socket;
+pub mod wait;

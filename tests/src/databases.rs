@@ -1,0 +1,112 @@
+//! Databases of one test, on the server of the run.
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::{Context as _, Result};
+use sqlx::{Connection as _, PgConnection};
+use standalone::{
+    data_dir::DataDir,
+    postgres::{AUTH, CALENDAR, Cluster},
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Two empty databases; gone with [`Self::remove`].
+#[derive(Debug)]
+pub struct Databases {
+    /// The URL of auth-service's.
+    pub auth: String,
+    /// The URL of calendar-service's.
+    pub calendar: String,
+    server: Server,
+}
+
+#[derive(Debug)]
+enum Server {
+    /// `DATABASE_URL`, as `make test` gives it.
+    Shared { url: String, names: [String; 2] },
+    /// Our own, with the settings that the product gives its embedded server.
+    Private { cluster: Cluster, _data_dir: DataDir, _folder: TempDir },
+}
+
+// === impl Databases ===
+
+impl Databases {
+    /// On the server of the run, or on a private one where there is none.
+    pub async fn fresh() -> Result<Self> {
+        match std::env::var("DATABASE_URL") {
+            Ok(url) => Self::on(url).await,
+            Err(_) => Self::private().await,
+        }
+    }
+
+    async fn on(url: String) -> Result<Self> {
+        let run = Uuid::now_v7().simple();
+        let names = [format!("auth_{run}"), format!("calendar_{run}")];
+        let mut connection = PgConnection::connect(&url).await.context("cannot reach DATABASE_URL")?;
+        for name in &names {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name}")))
+                .execute(&mut connection)
+                .await?;
+        }
+        let [auth, calendar] = names.each_ref().map(|name| replace_database(&url, name));
+        Ok(Self { auth, calendar, server: Server::Shared { url, names } })
+    }
+
+    /// On a server of their own, which the test may kill, freeze and start again. fsync is on.
+    pub async fn private() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("calendar-").tempdir_in(open_folder()?)?;
+        // The server does not run as root, and must get in.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open)?;
+        let data_dir = DataDir::open(&folder.path().join("data"))?;
+        let cluster = Cluster::open(&data_dir, None).await?;
+        cluster.ensure().await?;
+        let (auth, calendar) = (cluster.url(AUTH), cluster.url(CALENDAR));
+        Ok(Self { auth, calendar, server: Server::Private { cluster, _data_dir: data_dir, _folder: folder } })
+    }
+
+    /// The same databases through a proxy: for those who are to suffer.
+    pub fn through(&self, proxy: SocketAddr) -> (String, String) {
+        (replace_host(&self.auth, proxy), replace_host(&self.calendar, proxy))
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> Result<SocketAddr> {
+        let (_, rest) = self.auth.split_once('@').context("no host in the URL")?;
+        let (host, _) = rest.split_once('/').context("no database in the URL")?;
+        host.parse().with_context(|| format!("{host} is no address"))
+    }
+
+    /// Drops the databases, whoever is connected.
+    pub async fn remove(&self) -> Result<()> {
+        match &self.server {
+            Server::Shared { url, names } => {
+                let mut connection = PgConnection::connect(url).await?;
+                for name in names {
+                    let statement = format!("drop database if exists {name} with (force)");
+                    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+                }
+            }
+            Server::Private { cluster, .. } => cluster.stop(crate::wait::PATIENCE).await,
+        }
+        Ok(())
+    }
+}
+
+/// Not below a closed home directory, and short enough for a socket's path.
+fn open_folder() -> Result<&'static Path> {
+    let folder = Path::new("/var/tmp");
+    folder.exists().then_some(folder).context("no /var/tmp")
+}
+
+fn replace_database(url: &str, name: &str) -> String {
+    let (server, _) = url.rsplit_once('/').unwrap_or((url, ""));
+    format!("{server}/{name}")
+}
+
+fn replace_host(url: &str, address: SocketAddr) -> String {
+    let (user, rest) = url.split_once('@').unwrap_or(("postgres://postgres", url));
+    let database = rest.split_once('/').map_or("", |(_, database)| database);
+    format!("{user}@{address}/{database}")
+}
