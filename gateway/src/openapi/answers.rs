@@ -62,9 +62,10 @@ fn problems(operation: &Operation, audience: Audience, faults: &[Reason]) -> Vec
     let has_body = operation.request_body.is_some();
     let has_precondition = parameters(operation).any(|parameter| parameter.name == "If-Match");
     if audience == Audience::Callers {
-        problems.push(example(&Reason::Unauthenticated));
+        // A token in the URL is `invalid`, wherever.
+        problems.extend([example(&Reason::Unauthenticated), example(&Reason::Invalid)]);
     }
-    if has_body || has_precondition {
+    if has_body {
         problems.push(example(&Reason::Invalid));
     }
     if has_body {

@@ -5,7 +5,8 @@ use crate::snapshot;
 
 /// The codes and statuses of the table's rows.
 fn rows(page: &str) -> Vec<(String, u16)> {
-    let cells = page.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split('|').map(str::trim));
+    let cells =
+        page.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split('|').map(str::trim));
     let row = cells.map(|mut cells| {
         let code = cells.next().expect("a code").trim_end_matches('`').to_owned();
         (code, cells.next().expect("a status").parse().expect("a number"))
@@ -15,7 +16,8 @@ fn rows(page: &str) -> Vec<(String, u16)> {
 
 #[test]
 fn the_table_lists_every_code_with_its_status_and_no_other() {
-    let expected = every_problem().into_iter().map(|problem| (problem.code().to_owned(), problem.status().as_u16()));
+    let expected =
+        every_problem().into_iter().map(|problem| (problem.code().to_owned(), problem.status().as_u16()));
     assert_eq!(rows(&snapshot::read("docs/ERRORS.md")), expected.collect::<Vec<_>>());
 }
 
@@ -23,5 +25,7 @@ fn the_table_lists_every_code_with_its_status_and_no_other() {
 fn a_row_that_is_wrong_would_be_seen() {
     let page = "| code | HTTP |\n|---|---|\n| `stale` | 409 | ack | x |\n";
     assert_eq!(rows(page), [("stale".to_owned(), 409)]);
-    assert!(!every_problem().iter().any(|problem| problem.code() == "stale" && problem.status().as_u16() == 409));
+    assert!(
+        !every_problem().iter().any(|problem| problem.code() == "stale" && problem.status().as_u16() == 409)
+    );
 }

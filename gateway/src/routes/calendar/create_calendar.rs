@@ -37,7 +37,7 @@ struct NewCalendar {
     #[schema(nullable, examples("Europe/Berlin"))]
     time_zone: Option<String>,
     /// `#rrggbb`.
-    #[schema(nullable, examples("#3366cc"))]
+    #[schema(nullable, pattern = "^(#[0-9A-Fa-f]{6})?$", examples("#3366cc"))]
     color: Option<String>,
 }
 

@@ -31,15 +31,15 @@ pub(super) struct NewEvent {
     time_zone: Option<String>,
     #[schema(nullable)]
     all_day: Option<bool>,
-    #[schema(nullable)]
+    #[schema(nullable, max_length = 1000)]
     location: Option<String>,
-    #[schema(nullable)]
+    #[schema(nullable, max_length = 10000)]
     description: Option<String>,
     /// Usernames of members; the creator is always among them.
     #[schema(nullable, max_items = 200)]
     participants: Option<Vec<String>>,
-    /// Minutes before the start; without any, the calendar's.
-    #[schema(nullable)]
+    /// Minutes before the start, at most 527,040 (a year); without any, the calendar's.
+    #[schema(nullable, max_items = 20)]
     reminders: Option<Vec<u32>>,
     /// Not yet: anything but null is answered `unsupported`.
     #[schema(schema_with = null)]
@@ -73,16 +73,16 @@ pub(super) struct EventPatch {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     all_day: Edit<bool>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 1000)]
     #[serde(default)]
     location: Edit<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10000)]
     #[serde(default)]
     description: Edit<String>,
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 200)]
     #[serde(default)]
     participants: Edit<Vec<String>>,
-    #[schema(value_type = Option<Vec<u32>>)]
+    #[schema(value_type = Option<Vec<u32>>, max_items = 20)]
     #[serde(default)]
     reminders: Edit<Vec<u32>>,
     /// Not yet: anything but null is answered `unsupported`.

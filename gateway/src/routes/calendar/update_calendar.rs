@@ -39,11 +39,11 @@ struct CalendarPatch {
     #[serde(default)]
     time_zone: Edit<String>,
     /// `#rrggbb`; null for none.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(#[0-9A-Fa-f]{6})?$")]
     #[serde(default)]
     color: Edit<String>,
     /// Minutes before the start; null for none.
-    #[schema(value_type = Option<Vec<u32>>)]
+    #[schema(value_type = Option<Vec<u32>>, max_items = 20)]
     #[serde(default)]
     default_reminders: Edit<Vec<u32>>,
 }
