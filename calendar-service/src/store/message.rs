@@ -109,10 +109,7 @@ mod tests {
         assert_eq!(places, [(0, 1), (2, 2), (3, 3)]);
         let log = store.changes_after(calendar_id, 0, 10).await.unwrap();
         let said: Vec<_> = log.iter().map(|change| (change.seq, &*change.by, &*change.payload)).collect();
-        assert_eq!(
-            said,
-            [(1, "m0", &*payloads[0]), (2, "m1", &*payloads[2]), (3, "m0", &*payloads[3])]
-        );
+        assert_eq!(said, [(1, "m0", &*payloads[0]), (2, "m1", &*payloads[2]), (3, "m0", &*payloads[3])]);
         assert_eq!(log[0].at, kept[0].at);
     }
 

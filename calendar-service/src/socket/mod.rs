@@ -1,0 +1,143 @@
+//! The rooms: raw WebSocket at `/ws` and Socket.IO at `/socket.io/`, on one
+//! listener, fed from one hub.
+//!
+//! The life of a frame. [`upgrade`] (or [`socketio`]) verifies the token and
+//! makes a connection. Its [`pump`] reads text, the state machine in [`peer`]
+//! says what it means ([`ask`]), the [`desk`] does it through the use-cases and
+//! answers ([`frame`]). What a use-case commits comes over the bus to the
+//! [`relay`], which hands it to the [`keeper`] of its room; a message in a room
+//! goes to the keeper directly, which commits many at once. The [`room`] tells
+//! its log in order, encoded once ([`wire`]), into each member's [`outbox`],
+//! written without waking anybody. Who comes in later gets a [`replay`].
+
+mod ask;
+mod close;
+mod connection;
+mod desk;
+mod frame;
+mod hub;
+mod keeper;
+mod limits;
+mod line;
+mod listener;
+mod meters;
+mod outbox;
+mod peer;
+mod ping;
+mod presence;
+mod pump;
+mod registry;
+mod relay;
+mod replay;
+mod room;
+mod sessions;
+mod socketio;
+mod upgrade;
+mod wire;
+
+use std::{io, sync::Arc, time::Duration};
+
+use chassis::{clock::Clock, tokens::Verifier};
+use futures::{FutureExt as _, future::BoxFuture};
+use socketioxide::SocketIo;
+use tokio::{net::TcpListener, time::sleep};
+
+use self::hub::Hub;
+pub use self::{
+    limits::{BroadcastScope, SocketLimits},
+    sessions::{RpcSessionBook, SessionBook},
+};
+use crate::{service::Service, tunnels::Tunnels};
+
+/// The listener goes on accepting for a second after the soft stop; then the
+/// sockets are sent away.
+const LAME_DUCK: Duration = Duration::from_millis(1_100);
+/// Between two rounds of sending away, for who was just coming in.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// The sockets of this instance. Clones share them.
+#[derive(Clone)]
+pub struct Sockets {
+    parts: Arc<Parts>,
+}
+
+/// What the sockets stand on.
+pub struct SocketParts {
+    /// Store, bus, lifecycle.
+    pub service: Service,
+    /// Checks tokens.
+    pub verifier: Arc<Verifier>,
+    /// Knows which sessions live.
+    pub book: Arc<dyn SessionBook>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What one connection may do.
+    pub limits: SocketLimits,
+    /// Who hears a message that names no calendar.
+    pub scope: BroadcastScope,
+}
+
+/// What every connection needs before it is one.
+struct Parts {
+    hub: Arc<Hub>,
+    verifier: Arc<Verifier>,
+    book: Arc<dyn SessionBook>,
+}
+
+// === impl Sockets ===
+
+impl Sockets {
+    /// Starts the loops behind the sockets on the service's lifecycle.
+    pub fn start(parts: SocketParts) -> Self {
+        let SocketParts { service, verifier, book, clock, limits, scope } = parts;
+        let lifecycle = service.lifecycle.clone();
+        let (hub, presence) = Hub::new(service, clock, limits, scope);
+        tokio::spawn(presence.run(Arc::clone(&hub)));
+        let fed = Arc::clone(&hub);
+        lifecycle.supervise("room relay", move || relay::relay(Arc::clone(&fed)));
+        let (watched, sessions) = (Arc::clone(&hub), Arc::clone(&book));
+        lifecycle
+            .supervise("session watch", move || sessions::watch(Arc::clone(&watched), Arc::clone(&sessions)));
+        Self { parts: Arc::new(Parts { hub, verifier, book }) }
+    }
+
+    /// Serves `/ws` and `/socket.io/` until the process drains and every socket
+    /// was sent away.
+    pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        let (service, io) = socketio::builder(&self.parts.hub.limits).build_svc();
+        socketio::install(&io, &self.parts);
+        let accepting = listener::serve(Arc::clone(&self.parts), listener, service);
+        let (served, ()) = tokio::join!(accepting, self.drain(io));
+        served
+    }
+
+    /// How many sockets there are.
+    pub fn count(&self) -> usize {
+        self.parts.hub.registry(registry::Registry::len)
+    }
+
+    async fn drain(&self, io: SocketIo) {
+        let hub = &self.parts.hub;
+        hub.service.lifecycle.draining().await;
+        sleep(LAME_DUCK).await;
+        while hub.registry(registry::Registry::len) > 0 {
+            for connection in hub.registry(registry::Registry::all) {
+                connection.send_away();
+            }
+            sleep(ROUND).await;
+        }
+        // Ends the long polls that nobody answers any more.
+        io.close().await;
+    }
+}
+
+impl Tunnels for Sockets {
+    fn close_tunnels(&self, gateway_id: &str) -> BoxFuture<'static, u32> {
+        let through = self.parts.hub.registry(|registry| registry.of_gateway(gateway_id));
+        for connection in &through {
+            connection.send_away();
+        }
+        let count = u32::try_from(through.len()).unwrap_or(u32::MAX);
+        std::future::ready(count).boxed()
+    }
+}

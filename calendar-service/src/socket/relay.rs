@@ -1,0 +1,71 @@
+//! Feeds the rooms: with what the bus tells, and, because the bus only wakes
+//! up, with what a look at the log of all open rooms finds.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use uuid::Uuid;
+
+use super::{hub::Hub, keeper::Command};
+use crate::{bus::Published, model::Change};
+
+/// Between two looks at the logs of all open rooms: a lost wake-up heals in this time.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Rooms asked about in one statement.
+const ROOMS: usize = 5_000;
+
+/// Runs until the process drains; what is committed later finds no sockets.
+pub(super) async fn relay(hub: Arc<Hub>) {
+    let mut feed = hub.service.bus.subscribe();
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            published = feed.recv() => match published {
+                Ok(published) => hand_on(&hub, &published),
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "fell behind the bus, reading the log");
+                    look(&hub).await;
+                }
+                Err(RecvError::Closed) => return,
+            },
+            _ = looks.tick() => look(&hub).await,
+            () = hub.service.lifecycle.aborting() => return,
+        }
+    }
+}
+
+/// Hands changes to their rooms, where those are open and have not told them.
+fn hand_on(hub: &Arc<Hub>, published: &Published) {
+    let mut by_room: HashMap<Uuid, Vec<Change>> = HashMap::new();
+    for change in published.iter() {
+        // A room's own messages come back here: told already.
+        if hub.told_in(change.calendar_id).is_some_and(|told| change.seq > told) {
+            by_room.entry(change.calendar_id).or_default().push(change.clone());
+        }
+    }
+    for (calendar_id, changes) in by_room {
+        hub.send_if_open(calendar_id, || Command::Offer(changes));
+    }
+}
+
+/// Asks how far the logs of all open rooms are, and wakes those that are behind.
+async fn look(hub: &Arc<Hub>) {
+    let told: HashMap<_, _> = hub.told().into_iter().collect();
+    let ids: Vec<_> = told.keys().copied().collect();
+    for ids in ids.chunks(ROOMS) {
+        let reached = timeout(LOOK_EVERY, hub.service.store.last_seqs(ids)).await;
+        let Ok(Ok(reached)) = reached else {
+            tracing::debug!("the logs cannot be looked at now");
+            return;
+        };
+        for (calendar_id, seq) in reached {
+            if told.get(&calendar_id).is_some_and(|told| seq > *told) {
+                hub.send_if_open(calendar_id, || Command::Reached(seq));
+            }
+        }
+    }
+}
