@@ -1,52 +1,70 @@
 //! Events: create (a saga), read, update, delete.
 
-use chassis::{fault::Fault, tokens::Identity};
+mod content;
+mod create;
+mod delete;
+mod etag;
+mod update;
+mod window;
+
+use chassis::{
+    fault::{Fault, Reason},
+    tokens::Identity,
+};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{
-    model::{EventFields, EventView},
-    service::Service,
+pub use self::{
+    create::create,
+    delete::delete,
+    update::update,
+    window::{EventPage, PageRequest, joined, page},
 };
-
-/// Creates an event in the calendar of this name. `calendar_not_found`,
-/// `not_a_member`, `read_only`, `invalid`, `participant_unknown`, `unavailable`
-/// (undone, or being undone: it will not appear), `deadline_exceeded`.
-pub async fn create(
-    service: &Service,
-    caller: &Identity,
-    calendar_name: &str,
-    fields: EventFields,
-) -> Result<EventView, Fault> {
-    let _ = (service, caller, calendar_name, fields);
-    todo!()
-}
+use crate::{ical::Columns, model::EventView, service::Service};
 
 /// One event. `event_not_found`.
 pub async fn get(service: &Service, caller: &Identity, event_id: Uuid) -> Result<EventView, Fault> {
-    let _ = (service, caller, event_id);
-    todo!()
+    let row = service.store.event(event_id, caller.account_id).await?;
+    row.map(crate::store::EventRow::into_view).ok_or_else(not_found)
 }
 
-/// Merges `fields` into an event. `if_match`: the etag the caller knows, or `*`.
-/// `event_not_found`, `read_only`, `stale`, `invalid`, `participant_unknown`.
-pub async fn update(
-    service: &Service,
-    caller: &Identity,
-    event_id: Uuid,
-    if_match: &str,
-    fields: EventFields,
-) -> Result<EventView, Fault> {
-    let _ = (service, caller, event_id, if_match, fields);
-    todo!()
+/// The one answer by id, for foreign and absent alike.
+pub(crate) fn not_found() -> Fault {
+    Fault::of(Reason::EventNotFound)
 }
 
-/// Deletes an event. `event_not_found`, `read_only`, `stale`.
-pub async fn delete(
-    service: &Service,
-    caller: &Identity,
+/// What an event's object does not say.
+struct Frame<'a> {
     event_id: Uuid,
-    if_match: &str,
-) -> Result<(), Fault> {
-    let _ = (service, caller, event_id, if_match);
-    todo!()
+    calendar_id: Uuid,
+    calendar_name: &'a str,
+    created_by: &'a str,
+    participants: Vec<String>,
+    revision: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    seq: i64,
+}
+
+/// The event as clients see it, from what was just written.
+fn view(columns: &Columns, frame: Frame<'_>) -> EventView {
+    EventView {
+        event_id: frame.event_id,
+        calendar_id: frame.calendar_id,
+        calendar_name: frame.calendar_name.to_owned(),
+        event_name: columns.summary.clone(),
+        event_start: columns.when.start_text(),
+        event_end: columns.when.end_text(),
+        time_zone: columns.when.zone().name().to_owned(),
+        all_day: columns.when.is_all_day(),
+        location: columns.location.clone(),
+        description: columns.description.clone(),
+        participants: frame.participants,
+        reminders: columns.reminders.clone(),
+        created_by: frame.created_by.to_owned(),
+        etag: etag::of(frame.revision),
+        created_at: frame.created_at.to_string(),
+        updated_at: frame.updated_at.to_string(),
+        seq: frame.seq,
+    }
 }

@@ -14,11 +14,17 @@
 pub mod bus;
 pub mod calendar;
 pub mod change;
+mod error;
 pub mod event;
 pub mod ical;
 pub mod member;
+pub mod message;
 pub mod model;
+pub mod outbox;
+pub mod password;
+pub mod saga;
 pub mod service;
+pub mod socket;
 pub mod store;
 pub mod tunnels;
 

@@ -1,72 +1,34 @@
 //! Members: join, leave, list, roles, removal.
+//!
+//! Who leaves a calendar, or is removed, is no participant of its events any
+//! more, past ones included: `member_left` says so once for all of them, the
+//! events take its seq. The first [`WITHDRAWN_AT_ONCE`] of them change with the
+//! departure itself, the rest by a job in the outbox.
 
-use chassis::{fault::Fault, tokens::Identity};
+mod departure;
+mod join;
+mod role;
+
+use chassis::{
+    fault::{Fault, Reason},
+    tokens::Identity,
+};
 use uuid::Uuid;
 
-use crate::{
-    model::{Joined, MemberView, Role},
-    service::Service,
+pub use self::{
+    departure::{WITHDRAWN_AT_ONCE, leave, remove, remove_account},
+    join::{find, join},
+    role::set_role,
 };
-
-/// Makes the caller a member (editor) if they are not one yet; a password is
-/// needed then. `calendar_not_found`, `wrong_password`, `rate_limited`, `barred`.
-pub async fn join(
-    service: &Service,
-    caller: &Identity,
-    calendar_name: &str,
-    password: Option<&str>,
-) -> Result<Joined, Fault> {
-    let _ = (service, caller, calendar_name, password);
-    todo!()
-}
-
-/// The caller's place in the calendar of this name (`newly` is false).
-/// `calendar_not_found`, `not_a_member`.
-pub async fn find(service: &Service, caller: &Identity, calendar_name: &str) -> Result<Joined, Fault> {
-    let _ = (service, caller, calendar_name);
-    todo!()
-}
-
-/// Ends the caller's membership; answers the calendar it was in.
-/// `calendar_not_found`, `not_a_member`.
-pub async fn leave(service: &Service, caller: &Identity, calendar_name: &str) -> Result<Uuid, Fault> {
-    let _ = (service, caller, calendar_name);
-    todo!()
-}
+use crate::{calendar::not_found, model::MemberView, service::Service};
 
 /// The members, longest in first. `calendar_not_found`.
 pub async fn list(service: &Service, caller: &Identity, calendar_id: Uuid) -> Result<Vec<MemberView>, Fault> {
-    let _ = (service, caller, calendar_id);
-    todo!()
+    let members = service.store.members_for(calendar_id, caller.account_id).await?;
+    // A member sees at least themselves.
+    if members.is_empty() { Err(not_found()) } else { Ok(members) }
 }
 
-/// Gives a member another role, or re-admits a removed one with it, as an owner.
-/// `calendar_not_found`, `forbidden`, `member_not_found`, `last_owner`.
-pub async fn set_role(
-    service: &Service,
-    caller: &Identity,
-    calendar_id: Uuid,
-    username: &str,
-    role: Role,
-) -> Result<MemberView, Fault> {
-    let _ = (service, caller, calendar_id, username, role);
-    todo!()
-}
-
-/// Removes a member and bars them, as an owner.
-/// `calendar_not_found`, `forbidden`, `member_not_found`, `last_owner`.
-pub async fn remove(
-    service: &Service,
-    caller: &Identity,
-    calendar_id: Uuid,
-    username: &str,
-) -> Result<(), Fault> {
-    let _ = (service, caller, calendar_id, username);
-    todo!()
-}
-
-/// Ends every membership of an account that is gone. Idempotent.
-pub async fn remove_account(service: &Service, account_id: Uuid) -> Result<(), Fault> {
-    let _ = (service, account_id);
-    todo!()
+fn no_such_member() -> Fault {
+    Fault::of(Reason::MemberNotFound)
 }

@@ -16,7 +16,7 @@ pub use self::{
     event::EventView,
     fields::{Edit, EventFields},
     instant::Instant,
-    name::{check_password, fold, read_color, read_name, read_text},
+    name::{check_password, fold, read_color, read_name, read_reminders, read_text},
     role::Role,
     when::{When, read_date, read_date_time},
     zone::Zone,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use chassis::lifecycle::Lifecycle;
+use tokio::sync::Notify;
 
-use crate::{bus::RoomBus, store::Store};
+use crate::{bus::RoomBus, model::Change, password::Passwords, saga::Participants, store::Store};
 
 /// The service's parts; clones share them.
 #[derive(Clone)]
@@ -13,6 +14,32 @@ pub struct Service {
     pub store: Store,
     /// Where committed changes are announced.
     pub bus: Arc<dyn RoomBus>,
+    /// Calendar passwords.
+    pub passwords: Passwords,
+    /// auth-service's side of create_event.
+    pub participants: Participants,
+    /// Wakes the background loops.
+    pub nudge: Nudge,
     /// The end of the process.
     pub lifecycle: Lifecycle,
+}
+
+/// Wakes the background loops before their next poll. A lost wake-up costs the
+/// time to that poll.
+#[derive(Clone, Debug, Default)]
+pub struct Nudge {
+    /// Something is to be undone.
+    pub sagas: Arc<Notify>,
+    /// Something is in the outbox.
+    pub outbox: Arc<Notify>,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// After a commit: tells the rooms, wakes the outbox.
+    pub fn announce(&self, changes: Vec<Change>) {
+        self.nudge.outbox.notify_one();
+        self.bus.publish(changes);
+    }
 }

@@ -16,11 +16,14 @@ mod departure;
 mod event;
 mod event_window;
 mod member;
+mod message;
 mod outbox;
 mod password_try;
+mod room;
 mod saga;
 mod sweep;
 
+pub(crate) use self::event::etag;
 pub use self::{
     calendar::{CalendarRow, FoundCalendar, SettingsRow},
     event::{EventRow, StoredEvent},

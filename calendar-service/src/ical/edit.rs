@@ -114,15 +114,15 @@ fn date_line(name: &str, date: Date) -> Line {
 fn time_line(name: &str, instant: Instant, zone: &Zone) -> Line {
     let wall =
         instant.to_wall(zone.rules()).filter(|wall| Instant::from_wall(*wall, zone.rules()) == instant);
-    match wall.filter(|_| !zone.is_utc()) {
-        Some(wall) => {
-            Line::new(name, &format!(";TZID={}", zone.name()), wall.strftime("%Y%m%dT%H%M%S").to_string())
-        }
-        None => {
-            let utc = instant.to_utc().map(|utc| utc.strftime("%Y%m%dT%H%M%SZ").to_string());
-            Line::new(name, "", utc.unwrap_or_default())
-        }
+    if let Some(wall) = wall.filter(|_| !zone.is_utc()) {
+        return Line::new(
+            name,
+            &format!(";TZID={}", zone.name()),
+            wall.strftime("%Y%m%dT%H%M%S").to_string(),
+        );
     }
+    let utc = instant.to_utc().map(|utc| utc.strftime("%Y%m%dT%H%M%SZ").to_string());
+    Line::new(name, "", utc.unwrap_or_default())
 }
 
 /// Keeps the lines of those who stay: a client may have put parameters there.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::Role;
@@ -29,15 +28,6 @@ pub struct CalendarView {
     pub last_seq: i64,
     /// When it was created.
     pub created_at: Timestamp,
-}
-
-/// What all members see of a calendar's settings; the payload of `settings_changed`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct SettingsView<'a> {
-    pub(crate) calendar_name: &'a str,
-    pub(crate) time_zone: &'a str,
-    pub(crate) color: &'a str,
-    pub(crate) default_reminders: &'a [u32],
 }
 
 /// One member of a calendar.

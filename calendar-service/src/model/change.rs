@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use jiff::Timestamp;
+use serde_json::json;
 use uuid::Uuid;
+
+use super::Role;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +99,20 @@ impl ChangeKind {
     /// The kind with this spelling.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+// === impl NewChange ===
+
+impl NewChange {
+    /// A change about one member: `{"username", "role"?}`.
+    pub fn member(kind: ChangeKind, by: &Arc<str>, who: (Uuid, &str), role: Option<Role>) -> Self {
+        let (account_id, username) = who;
+        let payload = match role {
+            Some(role) => json!({ "username": username, "role": role.as_str() }),
+            None => json!({ "username": username }),
+        };
+        Self { kind, by: Arc::clone(by), subject: Some(account_id), payload: payload.to_string() }
     }
 }
 

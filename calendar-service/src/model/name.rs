@@ -47,6 +47,21 @@ pub fn read_color(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Reminders, minutes before the start: at most 20, each at most a year; sorted,
+/// each once.
+pub fn read_reminders(minutes: &[u32]) -> Result<Vec<u32>, &'static str> {
+    let mut minutes = minutes.to_vec();
+    minutes.sort_unstable();
+    minutes.dedup();
+    if minutes.len() > 20 {
+        return Err("must be at most 20");
+    }
+    if minutes.last().is_some_and(|longest| *longest > 366 * 24 * 60) {
+        return Err("must be at most a year before the start, 527040 minutes");
+    }
+    Ok(minutes)
+}
+
 /// A calendar's password: 1 to 128 characters, as typed.
 pub fn check_password(text: &str) -> Result<(), &'static str> {
     if (1..=128).contains(&text.chars().count()) { Ok(()) } else { Err("must have 1 to 128 characters") }

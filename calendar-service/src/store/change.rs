@@ -41,7 +41,7 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await?;
         places.sort_unstable_by_key(|place| place.seq);
-        let placed = changes.into_iter().zip(places).map(|(change, place)| Change {
+        let appended = changes.into_iter().zip(places).map(|(change, place)| Change {
             calendar_id,
             seq: place.seq,
             kind: change.kind,
@@ -50,7 +50,7 @@ impl Tx {
             subject: change.subject,
             payload: change.payload.into(),
         });
-        Ok(placed.collect())
+        Ok(appended.collect())
     }
 }
 

@@ -66,6 +66,11 @@ pub struct StoredEvent {
 // === impl EventRow ===
 
 impl EventRow {
+    /// Its place in the order of a window.
+    pub const fn place(&self) -> (Instant, Uuid) {
+        (self.starts_at, self.event_id)
+    }
+
     /// The event as clients see it. Nothing is parsed but the zone of whole days.
     pub fn into_view(self) -> EventView {
         let zone = || Zone::find(&self.time_zone).unwrap_or_else(Zone::utc);

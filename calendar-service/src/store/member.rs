@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chassis::{fault::Fault, postgres::ensure_rows};
 use jiff::Timestamp;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{Store, Tx, column::role};
@@ -128,32 +129,27 @@ impl Store {
         calendar_id: Uuid,
         names: &[String],
     ) -> Result<Vec<(Uuid, String)>, Fault> {
-        let keys: Vec<_> = names.iter().map(|name| fold(name)).collect();
-        let rows = sqlx::query!(
-            "select account_id, username from members where calendar_id = $1 and username_key = any($2) order by joined_seq",
-            calendar_id,
-            &keys,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        Ok(rows.into_iter().map(|row| (row.account_id, row.username)).collect())
+        named(self.pool(), calendar_id, names).await
     }
+}
 
-    /// The members among these accounts: account and name.
-    pub async fn members_among(
-        &self,
-        calendar_id: Uuid,
-        accounts: &[Uuid],
-    ) -> Result<Vec<(Uuid, String)>, Fault> {
-        let rows = sqlx::query!(
-            "select account_id, username from members where calendar_id = $1 and account_id = any($2)",
-            calendar_id,
-            accounts,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        Ok(rows.into_iter().map(|row| (row.account_id, row.username)).collect())
-    }
+async fn named(
+    executor: impl PgExecutor<'_>,
+    calendar_id: Uuid,
+    names: &[String],
+) -> Result<Vec<(Uuid, String)>, Fault> {
+    let keys: Vec<_> = names.iter().map(|name| fold(name)).collect();
+    let rows = sqlx::query!(
+        r#"
+        select account_id, username from members
+        where calendar_id = $1 and username_key = any ($2)
+        order by joined_seq
+        "#,
+        calendar_id,
+        &keys,
+    );
+    let rows = rows.fetch_all(executor).await?;
+    Ok(rows.into_iter().map(|row| (row.account_id, row.username)).collect())
 }
 
 impl Tx {
@@ -244,6 +240,44 @@ impl Tx {
             Ok((heir, row.owned))
         })
         .transpose()
+    }
+
+    /// The members with these names (without case): account and name as spelt.
+    pub async fn members_named(
+        &mut self,
+        calendar_id: Uuid,
+        names: &[String],
+    ) -> Result<Vec<(Uuid, String)>, Fault> {
+        named(&mut *self.inner, calendar_id, names).await
+    }
+
+    /// The members among these accounts: account and name.
+    pub async fn members_among(
+        &mut self,
+        calendar_id: Uuid,
+        accounts: &[Uuid],
+    ) -> Result<Vec<(Uuid, String)>, Fault> {
+        let rows = sqlx::query!(
+            r#"
+            select account_id, username from members
+            where calendar_id = $1 and account_id = any ($2)
+            order by array_position($2, account_id)
+            "#,
+            calendar_id,
+            accounts,
+        );
+        let rows = rows.fetch_all(&mut *self.inner).await?;
+        Ok(rows.into_iter().map(|row| (row.account_id, row.username)).collect())
+    }
+
+    /// The username under which an account is a member.
+    pub async fn username(&mut self, calendar_id: Uuid, account_id: Uuid) -> Result<Option<String>, Fault> {
+        let username = sqlx::query_scalar!(
+            "select username from members where calendar_id = $1 and account_id = $2",
+            calendar_id,
+            account_id,
+        );
+        Ok(username.fetch_optional(&mut *self.inner).await?)
     }
 
     /// Gives a member another role.

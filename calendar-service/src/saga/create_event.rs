@@ -1,0 +1,186 @@
+//! The way forward: T1, T2, T3, or the order to undo.
+
+use std::time::Duration;
+
+use chassis::{
+    failpoint::hit,
+    fault::{Fault, Reason},
+    rpc::{current_request_id, with_request_id},
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
+};
+use tracing::Instrument as _;
+
+use super::{ANSWER_WITHIN, PATIENCE, Plan};
+use crate::{
+    model::{ChangeKind, EventView, NewChange},
+    service::Service,
+    store::{NewSaga, SagaState},
+};
+
+/// Why a run does not go on.
+enum Stop {
+    /// Nothing was written.
+    Refused(Fault),
+    /// Something was, or may have been: it must be undone.
+    Undo(Fault),
+}
+
+/// Runs a saga in a task of its own: a caller who goes away changes nothing.
+/// `unavailable` is only said when the event will never appear; when that cannot
+/// be known in time, it is `deadline_exceeded`.
+pub async fn run(service: &Service, plan: Plan) -> Result<EventView, Fault> {
+    let (answer, outcome) = oneshot::channel();
+    let driven = service.clone();
+    let run = async move {
+        let started = Instant::now();
+        let done = drive(&driven, plan).await;
+        let outcome = done.as_ref().map_or_else(|fault| fault.reason.as_str(), |_| "confirmed");
+        metrics::histogram!("calendar_saga_seconds", "service" => "calendar", "outcome" => outcome)
+            .record(started.elapsed());
+        // An error means that the caller went away.
+        let _ = answer.send(done);
+    };
+    let run = run.instrument(tracing::Span::current());
+    match current_request_id() {
+        Some(id) => service.lifecycle.spawn(with_request_id(id, run)),
+        None => service.lifecycle.spawn(run),
+    }
+    match timeout(ANSWER_WITHIN, outcome).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) | Err(_) => Err(Fault::of(Reason::DeadlineExceeded)),
+    }
+}
+
+async fn drive(service: &Service, plan: Plan) -> Result<EventView, Fault> {
+    match forward(service, &plan).await {
+        Ok(seq) => Ok(EventView { seq, ..plan.view }),
+        Err(Stop::Refused(fault)) => Err(fault),
+        Err(Stop::Undo(fault)) => undo(service, plan, fault).await,
+    }
+}
+
+async fn forward(service: &Service, plan: &Plan) -> Result<i64, Stop> {
+    hit("saga.t1.before").await.map_err(Stop::Refused)?;
+    let names = &plan.view.participants;
+    let new = NewSaga {
+        saga_id: plan.saga_id,
+        event_id: plan.view.event_id,
+        calendar_id: plan.view.calendar_id,
+        account_id: plan.account_id,
+        username: &plan.username,
+        ical: (&plan.ical, &plan.columns),
+        participant_names: names,
+        at: plan.at,
+        patience: PATIENCE.as_secs_f64(),
+    };
+    if !service.store.begin_saga(&new).await.map_err(Stop::Undo)? {
+        return Err(Stop::Refused(refusal(service, plan).await));
+    }
+    hit("saga.t1.after").await.map_err(Stop::Undo)?;
+    hit("saga.reserve.before").await.map_err(Stop::Undo)?;
+    reserve(service, plan).await.map_err(Stop::Undo)?;
+    hit("saga.reserve.after").await.map_err(Stop::Undo)?;
+    hit("saga.t3.before").await.map_err(Stop::Undo)?;
+    confirm(service, plan).await.map_err(Stop::Undo)
+}
+
+/// The caller's place changed between the check and T1.
+async fn refusal(service: &Service, plan: &Plan) -> Fault {
+    match service.store.membership(plan.view.calendar_id, plan.account_id).await {
+        Ok(Some(place)) => place.role.may_write().err().unwrap_or_else(unavailable),
+        Ok(None) => Fault::of(Reason::NotAMember),
+        Err(fault) => fault,
+    }
+}
+
+/// T2. Tried again once where the peer was not reached: it is idempotent.
+async fn reserve(service: &Service, plan: &Plan) -> Result<(), Fault> {
+    let started = Instant::now();
+    let call = || service.participants.reserve(plan.saga_id, plan.view.event_id, &plan.columns.participants);
+    let mut reserved = call().await;
+    let is_away = |fault: &Fault| fault.reason == Reason::Unavailable;
+    if reserved.as_ref().is_err_and(is_away) && started.elapsed() < PATIENCE / 4 {
+        sleep(Duration::from_millis(50)).await;
+        reserved = call().await;
+    }
+    reserved.map_err(|fault| match fault.reason {
+        Reason::ParticipantUnknown => by_name(&fault, plan),
+        _ => unavailable(),
+    })
+}
+
+/// auth-service names accounts; the caller knows usernames.
+fn by_name(fault: &Fault, plan: &Plan) -> Fault {
+    let accounts = plan.columns.participants.iter().zip(&plan.view.participants);
+    let gone = accounts.filter(|(account, _)| fault.names.contains(&account.to_string()));
+    let names: Vec<_> = gone.map(|(_, name)| name.clone()).collect();
+    let detail = format!("an account is gone: {}", names.join(", "));
+    Fault::new(Reason::ParticipantUnknown, detail).with_names(names)
+}
+
+/// T3, the point of no return; answers the event's seq.
+async fn confirm(service: &Service, plan: &Plan) -> Result<i64, Fault> {
+    let mut tx = service.store.begin().await?;
+    let place = tx.enter(plan.view.calendar_id, plan.account_id).await?;
+    let place = place.ok_or_else(|| Fault::of(Reason::NotAMember))?;
+    place.role.may_write()?;
+    let change = NewChange {
+        kind: ChangeKind::EventCreated,
+        by: plan.username.clone(),
+        subject: None,
+        payload: plan.view.payload(),
+    };
+    let change = tx.confirm_saga(plan.saga_id, &place, change).await?.ok_or_else(unavailable)?;
+    tx.commit().await?;
+    // What happens from here on cannot be refused any more.
+    let _ = hit("saga.t3.after").await;
+    let seq = change.seq;
+    service.announce(vec![change]);
+    Ok(seq)
+}
+
+/// Orders the undo, durably. Only then `fault` may be said.
+async fn undo(service: &Service, plan: Plan, fault: Fault) -> Result<EventView, Fault> {
+    let unknown = || Fault::of(Reason::DeadlineExceeded);
+    hit("saga.abort.before").await.map_err(|_| unknown())?;
+    let mut ordered = service.store.abort_saga(plan.saga_id, fault.reason.as_str()).await;
+    if ordered.is_err() {
+        sleep(Duration::from_millis(100)).await;
+        ordered = service.store.abort_saga(plan.saga_id, fault.reason.as_str()).await;
+    }
+    let ordered = ordered.map_err(|_| unknown())?;
+    let _ = hit("saga.abort.after").await;
+    service.nudge.sagas.notify_one();
+    if ordered {
+        return Err(said(fault));
+    }
+    match service.store.saga_state(plan.saga_id).await.map_err(|_| unknown())? {
+        // The answer to T3's commit was lost, the commit was not.
+        Some(SagaState::Confirming | SagaState::Confirmed) => {
+            service.nudge.outbox.notify_one();
+            let row =
+                service.store.event(plan.view.event_id, plan.account_id).await.map_err(|_| unknown())?;
+            row.map(crate::store::EventRow::into_view).ok_or_else(unknown)
+        }
+        // Somebody else ordered the undo first, or T1 never happened; nobody but
+        // this task could have done T3.
+        _ => Err(said(fault)),
+    }
+}
+
+/// A refusal is told as it is; everything else means: undone, try again.
+fn said(fault: Fault) -> Fault {
+    match fault.reason {
+        Reason::ParticipantUnknown | Reason::NotAMember | Reason::ReadOnly | Reason::CalendarNotFound => {
+            fault
+        }
+        _ => unavailable(),
+    }
+}
+
+fn unavailable() -> Fault {
+    Fault::unavailable("creating events")
+}
