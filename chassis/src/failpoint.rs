@@ -81,6 +81,13 @@ pub fn clear(name: &str) {
     armed::lock().remove(name);
 }
 
+/// How many hits an armed point still answers; none when it is not armed, or
+/// armed for ever. Lets a test wait until a point was reached. Debug builds only.
+#[cfg(debug_assertions)]
+pub fn left(name: &str) -> Option<u32> {
+    armed::lock().get(name).and_then(|(_, times)| *times)
+}
+
 /// Passes the point `name`: does nothing unless a debug build armed it.
 #[cfg(debug_assertions)]
 pub async fn hit(name: &str) -> Result<(), Fault> {
@@ -120,6 +127,7 @@ mod tests {
     async fn a_counted_point_stops_firing() {
         set("test.counted", Action::Refuse, Some(2));
         assert!(hit("test.counted").await.is_err());
+        assert_eq!(left("test.counted"), Some(1));
         assert!(hit("test.counted").await.is_err());
         assert!(hit("test.counted").await.is_ok());
         assert!(hit("test.never_armed").await.is_ok());
