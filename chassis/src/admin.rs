@@ -1,17 +1,24 @@
 //! The operator's listener: `/healthz`, `/readyz`, `/metrics`. Never public.
 
-use std::io;
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Json, Router, extract::State, routing::get};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 use crate::{
     http_server::{self, HttpLimits},
     lifecycle::Lifecycle,
     telemetry,
 };
+
+/// How long a health check waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves until the lifecycle ends. It goes on answering while the process
 /// drains: that is when an operator looks.
@@ -22,6 +29,24 @@ pub async fn serve(listener: TcpListener, lifecycle: Lifecycle) -> io::Result<()
         .route("/metrics", get(async || telemetry::render()))
         .with_state(lifecycle.clone());
     http_server::serve(listener, app, HttpLimits::default(), lifecycle).await
+}
+
+/// Asks the process on this admin listener whether it can serve; an error says
+/// what is missing. For `healthcheck` commands.
+pub async fn healthcheck(address: SocketAddr) -> io::Result<()> {
+    let answer =
+        timeout(PATIENCE, ask(address)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(io::Error::other(body.to_owned())) }
+}
+
+async fn ask(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.take(64 * 1024).read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// The process runs.

@@ -1,6 +1,12 @@
 //! What the gateway counts.
 
-use metrics::{Counter, counter};
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use metrics::{Counter, Histogram, counter, histogram};
 use tonic::Code;
 
 /// Which layer answered whether a session is live.
@@ -57,5 +63,52 @@ impl UpstreamCalls {
     fn counter(service: &'static str, code: Code) -> Counter {
         let code = (code as i32).to_string();
         counter!("gateway_upstream_calls_total", "upstream" => service, "code" => code)
+    }
+}
+
+/// Requests by route, method and status. The series are bounded by the route
+/// table; their handles are looked up once and kept.
+#[derive(Default)]
+pub struct Requests {
+    /// By route, so that a look costs no allocation.
+    series: RwLock<HashMap<Box<str>, OfRoute>>,
+}
+
+/// By method and status.
+type OfRoute = HashMap<(&'static str, u16), Series>;
+
+#[derive(Clone)]
+struct Series {
+    count: Counter,
+    seconds: Histogram,
+}
+
+// === impl Requests ===
+
+impl Requests {
+    /// Counts one request. `route` is a template, `method` one of a closed set.
+    pub fn record(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(route).and_then(|route| route.get(&(method, status))).cloned();
+        let series = known.unwrap_or_else(|| {
+            let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
+            let of_route = series.entry(route.into()).or_default();
+            of_route.entry((method, status)).or_insert_with(|| Series::new(route, method, status)).clone()
+        });
+        series.count.increment(1);
+        series.seconds.record(took);
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    fn new(route: &str, method: &'static str, status: u16) -> Self {
+        let labels =
+            [("route", route.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];
+        Self {
+            count: counter!("gateway_requests_total", &labels),
+            seconds: histogram!("gateway_request_seconds", &labels[..2]),
+        }
     }
 }

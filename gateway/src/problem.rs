@@ -20,9 +20,12 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// What `type` starts with; the `code` follows.
 const TYPE: &str = "urn:shared-calendar:problem:";
 
-/// One failure, on its way out.
+/// One failure, on its way out. Boxed: it is the rare end of every `Result`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(Box<Members>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Members {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
@@ -36,8 +39,8 @@ pub struct Problem {
 
 impl Problem {
     /// What no service answers: a status that only HTTP knows, with its code.
-    const fn of_http(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self {
+    fn of_http(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        Self(Box::new(Members {
             status,
             code,
             title,
@@ -45,7 +48,7 @@ impl Problem {
             fields: Vec::new(),
             names: Vec::new(),
             retry_after: None,
-        }
+        }))
     }
 
     /// 404: no such route.
@@ -54,37 +57,37 @@ impl Problem {
     }
 
     /// 405: the route exists, for other methods.
-    pub const fn method_not_allowed() -> Self {
+    pub fn method_not_allowed() -> Self {
         let title = "This method is not allowed here";
         Self::of_http(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title)
     }
 
     /// 408: the body did not arrive in time.
-    pub const fn body_timeout() -> Self {
+    pub fn body_timeout() -> Self {
         let title = "The request took too long to arrive";
         Self::of_http(StatusCode::REQUEST_TIMEOUT, "request_timeout", title)
     }
 
     /// 413: over 256 KiB.
-    pub const fn body_too_large() -> Self {
+    pub fn body_too_large() -> Self {
         let title = "The request is too large";
         Self::of_http(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", title)
     }
 
     /// 415: not JSON.
-    pub const fn unsupported_media_type() -> Self {
+    pub fn unsupported_media_type() -> Self {
         let title = "The body must be application/json";
         Self::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", title)
     }
 
     /// 426: a socket route without `Upgrade: websocket`.
-    pub const fn upgrade_required() -> Self {
+    pub fn upgrade_required() -> Self {
         let title = "This is a WebSocket";
         Self::of_http(StatusCode::UPGRADE_REQUIRED, "upgrade_required", title)
     }
 
     /// 428: a write without `If-Match`.
-    pub const fn precondition_required() -> Self {
+    pub fn precondition_required() -> Self {
         let title = "If-Match is required";
         Self::of_http(StatusCode::PRECONDITION_REQUIRED, "precondition_required", title)
     }
@@ -102,36 +105,40 @@ impl Problem {
             StatusCode::TOO_MANY_REQUESTS => Fault::of(Reason::RateLimited).into(),
             StatusCode::SERVICE_UNAVAILABLE => Fault::of(Reason::Unavailable).into(),
             StatusCode::GATEWAY_TIMEOUT => Fault::of(Reason::DeadlineExceeded).into(),
-            status if status.is_client_error() => Self { status, ..Self::from(Fault::of(Reason::Invalid)) },
+            status if status.is_client_error() => {
+                let mut problem = Self::from(Fault::of(Reason::Invalid));
+                problem.0.status = status;
+                problem
+            }
             _ => Fault::of(Reason::Internal).into(),
         }
     }
 
     /// The stable `code`.
     pub const fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// The HTTP status.
     pub const fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The document, for one request.
     pub fn document(&self, request_id: &str) -> Value {
         let mut document = Map::new();
-        document.insert("type".into(), format!("{TYPE}{}", self.code).into());
-        document.insert("title".into(), self.title.into());
-        document.insert("status".into(), self.status.as_u16().into());
-        document.insert("detail".into(), self.detail.as_ref().into());
-        document.insert("code".into(), self.code.into());
+        document.insert("type".into(), format!("{TYPE}{}", self.0.code).into());
+        document.insert("title".into(), self.0.title.into());
+        document.insert("status".into(), self.0.status.as_u16().into());
+        document.insert("detail".into(), self.0.detail.as_ref().into());
+        document.insert("code".into(), self.0.code.into());
         document.insert("request_id".into(), request_id.into());
-        if !self.fields.is_empty() {
-            let errors = self.fields.iter().map(|e| json!({ "field": e.field, "message": e.message }));
+        if !self.0.fields.is_empty() {
+            let errors = self.0.fields.iter().map(|e| json!({ "field": e.field, "message": e.message }));
             document.insert("errors".into(), errors.collect());
         }
-        if !self.names.is_empty() {
-            document.insert("names".into(), self.names.clone().into());
+        if !self.0.names.is_empty() {
+            document.insert("names".into(), self.0.names.clone().into());
         }
         document.into()
     }
@@ -144,7 +151,7 @@ impl From<Fault> for Problem {
         // 5xx texts never leave the process, and there is one body for every bad credential.
         let one_text = inside || code == FaultCode::Unauthenticated;
         let detail = if one_text { fault.reason.title().into() } else { fault.detail.into() };
-        Self {
+        Self(Box::new(Members {
             status: code.http(),
             code: fault.reason.as_str(),
             title: fault.reason.title(),
@@ -152,7 +159,7 @@ impl From<Fault> for Problem {
             fields: fault.fields,
             names: fault.names,
             retry_after: fault.retry_after,
-        }
+        }))
     }
 }
 
@@ -164,14 +171,15 @@ impl From<tonic::Status> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
+        let status = self.0.status;
+        let mut response = status.into_response();
         let headers = response.headers_mut();
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let says_when = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        if says_when.contains(&self.status) {
-            let after = self.retry_after.unwrap_or(COME_BACK);
+        if says_when.contains(&status) {
+            let after = self.0.retry_after.unwrap_or(COME_BACK);
             // Rounded up: who comes back after a second cut short is refused again.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, seconds.max(1).into());

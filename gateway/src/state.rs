@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use crate::{sessions::Sessions, upstream::Upstream};
+use crate::{edge::origins::Origins, sessions::Sessions, tunnel::Tunnels, upstream::Upstream};
 
 /// The router's state. A clone is one reference count.
 #[derive(Clone)]
@@ -14,6 +14,10 @@ pub struct Parts {
     pub upstream: Upstream,
     /// Who calls, and whose sessions have ended.
     pub sessions: Sessions,
+    /// The sockets of calendar-service.
+    pub tunnels: Arc<Tunnels>,
+    /// Which web pages may open sockets.
+    pub origins: Origins,
 }
 
 // === impl App ===

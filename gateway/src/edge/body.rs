@@ -15,7 +15,7 @@ use crate::problem::Problem;
 /// CONTRACTS, General: 256 KiB.
 pub const MAX_BYTES: usize = 256 * 1024;
 /// From the head of a request to the end of its body (PROMISES, rule 11).
-const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A JSON body of at most 256 KiB, read into `T`.
 ///

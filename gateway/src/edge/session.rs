@@ -5,10 +5,13 @@ use chassis::{
     fault::{Fault, Reason},
     tokens::Identity,
 };
-use http::request::Parts;
+use http::{Uri, request::Parts};
 
 use super::{client_address::ClientAddress, request_id::RequestId};
 use crate::{problem::Problem, sessions::Sessions, state::App, upstream::Onward};
+
+/// Query parameters in which clients put tokens.
+const TOKEN_NAMES: [&str; 6] = ["token", "access_token", "auth_token", "authorization", "bearer", "jwt"];
 
 /// A caller with a verified token and a live session; else 401, or 503 while
 /// that cannot be told.
@@ -101,7 +104,11 @@ impl Known {
         if let Some(known) = parts.extensions.get::<Self>() {
             return known.clone();
         }
-        let known = match sessions.authenticate(&parts.headers).await {
+        let found = match token_in_url(&parts.uri) {
+            Some(fault) => Err(fault),
+            None => sessions.authenticate(&parts.headers).await,
+        };
+        let known = match found {
             Ok(None) => Self::Nobody,
             Ok(Some(identity)) => {
                 let id = RequestId::in_extensions(&parts.extensions);
@@ -112,5 +119,33 @@ impl Known {
         };
         parts.extensions.insert(known.clone());
         known
+    }
+}
+
+/// URLs end up in logs and histories: a token there is refused, so that nobody
+/// gets used to it.
+fn token_in_url(uri: &Uri) -> Option<Fault> {
+    let query = uri.query()?.as_bytes();
+    let (name, _) = form_urlencoded::parse(query).find(|(name, _)| TOKEN_NAMES.contains(&name.as_ref()))?;
+    Some(Fault::invalid(name, "a token must be in the Authorization header, not in the URL"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_the_url_is_refused_by_name() {
+        for (uri, field) in [
+            ("/ws?token=x", Some("token")),
+            ("/ws?a=b&access_token=", Some("access_token")),
+            ("/ws?%74oken=x", Some("token")),
+            ("/ws?ticket=x", None),
+            ("/socket.io/?EIO=4&transport=polling&t=abc", None),
+            ("/token", None),
+        ] {
+            let fault = token_in_url(&Uri::from_static(uri));
+            assert_eq!(fault.map(|fault| fault.fields[0].field.clone()).as_deref(), field, "{uri}");
+        }
     }
 }

@@ -7,13 +7,14 @@
 
 mod memory;
 mod recent;
+mod redis;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-pub use self::{memory::MemorySessions, recent::Recent};
+pub use self::{memory::MemorySessions, recent::Recent, redis::RedisSessions};
 
 /// How long "live" may be remembered between processes.
 pub const LIVE_FOR: Duration = Duration::from_secs(30);

@@ -11,6 +11,7 @@ mod pipe;
 mod retry;
 
 use chassis::service_token::ServiceToken;
+use http::Uri;
 use proto::{
     auth::v1::{auth_service_client::AuthServiceClient, session_service_client::SessionServiceClient},
     calendar::v1::{
@@ -35,10 +36,10 @@ pub struct Upstream {
 
 impl Upstream {
     /// Services at these URIs; `token` opens their internal methods.
-    pub fn new(auth: &str, calendar: &str, token: ServiceToken) -> Result<Self, tonic::transport::Error> {
+    pub fn new(auth: &Uri, calendar: &Uri, token: ServiceToken) -> Result<Self, tonic::transport::Error> {
         Ok(Self {
-            auth: Pipe::new("auth", chassis::rpc::channel(auth)?),
-            calendar: Pipe::new("calendar", chassis::rpc::channel(calendar)?),
+            auth: Pipe::new("auth", chassis::rpc::channel(&auth.to_string())?),
+            calendar: Pipe::new("calendar", chassis::rpc::channel(&calendar.to_string())?),
             token,
         })
     }

@@ -1,0 +1,101 @@
+//! The composition root: the only file that names every part.
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::{
+    clock::{Clock, SystemClock},
+    http_server::{self, HttpLimits},
+    lifecycle::Lifecycle,
+    tokens::Verifier,
+};
+use secrecy::ExposeSecret as _;
+use tokio::time::sleep;
+
+use crate::{
+    Listeners, RunError,
+    config::Config,
+    edge::{
+        self, EdgeRules,
+        limit::{Limits, LocalStore},
+    },
+    metrics::Requests,
+    redis_link::RedisLink,
+    routes,
+    session_cache::{MemorySessions, RedisSessions, SessionCache},
+    sessions::Sessions,
+    state::{App, Parts},
+    tunnel::{self, Tunnels},
+    upstream::Upstream,
+};
+
+/// Sessions remembered where there is no Redis.
+const REMEMBERED: u64 = 100_000;
+/// How often whole budgets are forgotten.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Builds everything, serves until the lifecycle drains, and waits for what runs.
+pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let upstream = Upstream::new(&config.auth_url, &config.calendar_url, config.service_token)?;
+
+    let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
+    let keys = lifecycle.health().dependency("token keys");
+    let (on, until) = (Arc::clone(&verifier), lifecycle.clone());
+    lifecycle.supervise("token-keys", move || {
+        let (on, keys, until) = (Arc::clone(&on), keys.clone(), until.clone());
+        async move { on.keep_fresh(keys, until).await }
+    });
+
+    let cache: Arc<dyn SessionCache> = match &config.redis_url {
+        Some(url) => {
+            let link = RedisLink::new(url.expose_secret()).map_err(RunError::Redis)?;
+            Arc::new(RedisSessions::start(Arc::new(link), &lifecycle))
+        }
+        None => Arc::new(MemorySessions::new(REMEMBERED)),
+    };
+    let sessions = Sessions::new(verifier, cache, upstream.clone(), Arc::clone(&clock));
+    let (on, until) = (sessions.clone(), lifecycle.clone());
+    lifecycle.supervise("ended-sessions", move || {
+        let (on, until) = (on.clone(), until.clone());
+        async move { on.listen(until).await }
+    });
+
+    let store = Arc::new(LocalStore::new(config.limits.keys, clock));
+    let (on, until) = (Arc::clone(&store), lifecycle.clone());
+    lifecycle.supervise("limit-sweep", move || sweep(Arc::clone(&on), until.clone()));
+    let limits = Limits::new(config.limits, store, sessions.clone());
+
+    let tunnels = Tunnels::new(config.calendar_sockets, config.tunnels, upstream.clone(), &lifecycle);
+    let app = App::from(Parts { upstream, sessions, tunnels, origins: config.origins.clone() });
+    let rules = EdgeRules {
+        proxies: config.proxies,
+        origins: config.origins,
+        https: config.https,
+        requests: Arc::new(Requests::default()),
+    };
+    let answering = routes::router(&limits).with_state(app.clone());
+    let holding = tunnel::router(&limits).with_state(app);
+    let service = edge::inbound(answering, holding, rules);
+
+    if let Some(admin) = listeners.admin {
+        let until = lifecycle.clone();
+        lifecycle.spawn(async move {
+            if let Err(error) = chassis::admin::serve(admin, until).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+    }
+    let limits = HttpLimits { connections: config.connections, ..HttpLimits::default() };
+    http_server::serve(listeners.public, service, limits, lifecycle.clone())
+        .await
+        .map_err(RunError::Serve)?;
+    lifecycle.finish().await;
+    Ok(())
+}
+
+async fn sweep(store: Arc<LocalStore>, lifecycle: Lifecycle) {
+    while !lifecycle.is_draining() {
+        store.sweep();
+        tokio::select! { () = sleep(SWEEP) => {}, () = lifecycle.draining() => {} }
+    }
+}

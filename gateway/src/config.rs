@@ -1,0 +1,226 @@
+//! Settings: each with its variable and default; what they mean is proved by
+//! [`Config`]'s `TryFrom`.
+
+mod origin;
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
+
+use chassis::service_token::ServiceToken;
+use http::{HeaderValue, Uri, uri::Authority};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins};
+
+/// What an operator sets.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Where clients connect.
+    #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where the operator connects: health, metrics. Never public.
+    #[arg(long, env = "GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:8070")]
+    pub admin_listen: SocketAddr,
+    /// auth-service, gRPC.
+    #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
+    pub auth_url: Uri,
+    /// calendar-service, gRPC.
+    #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
+    pub calendar_url: Uri,
+    /// calendar-service's socket listener, HTTP/1.1.
+    #[arg(long, env = "CALENDAR_SOCKET_URL", default_value = "http://127.0.0.1:8062")]
+    pub calendar_socket_url: Uri,
+    /// The session cache that gateways share; absent: each remembers alone.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<SecretString>,
+    /// Networks whose `X-Forwarded-For` is believed, separated by commas.
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The address that people type, such as `https://calendar.example`. By
+    /// default the listener's own.
+    #[arg(long, env = "PUBLIC_ORIGIN")]
+    pub public_origin: Option<String>,
+    /// Web pages that may talk to us, separated by commas. By default those of
+    /// `PUBLIC_ORIGIN`.
+    #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
+    pub allowed_origins: Vec<String>,
+    /// The secret that services show each other.
+    #[arg(long, env = "SERVICE_TOKEN_FILE")]
+    pub service_token_file: Option<PathBuf>,
+    /// Connections at once, tunnels not counted.
+    #[arg(long, env = "GATEWAY_CONNECTIONS", default_value = "16384")]
+    pub connections: NonZeroUsize,
+    /// Open sockets at once.
+    #[arg(long, env = "GATEWAY_TUNNELS", default_value = "50000")]
+    pub tunnels: NonZeroUsize,
+    /// Requests a minute.
+    #[command(flatten)]
+    pub limits: LimitSettings,
+}
+
+/// Settings that hold together.
+#[derive(Clone)]
+pub struct Config {
+    /// auth-service.
+    pub auth_url: Uri,
+    /// calendar-service.
+    pub calendar_url: Uri,
+    /// calendar-service's socket listener.
+    pub calendar_sockets: Authority,
+    /// The shared session cache.
+    pub redis_url: Option<SecretString>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: TrustedProxies,
+    /// Which web pages may talk to us.
+    pub origins: Origins,
+    /// The public origin is `https`.
+    pub https: bool,
+    /// Opens internal methods.
+    pub service_token: ServiceToken,
+    /// Connections at once.
+    pub connections: usize,
+    /// Open sockets at once.
+    pub tunnels: usize,
+    /// Requests a minute.
+    pub limits: LimitSettings,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable}: {reason}")]
+pub struct ConfigError {
+    variable: &'static str,
+    reason: String,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The configuration, given the service token: for a process that makes its own.
+    pub fn with_token(self, service_token: ServiceToken) -> Result<Config, ConfigError> {
+        let origin = |variable, text: &str| {
+            origin::normal(text).map_err(|reason| ConfigError { variable, reason: reason.to_owned() })
+        };
+        let public = match &self.public_origin {
+            Some(text) => vec![origin("PUBLIC_ORIGIN", text)?],
+            None => origin::of_listener(self.listen),
+        };
+        let https = public.iter().any(|origin| origin.starts_with("https:"));
+        let allowed = if self.allowed_origins.is_empty() {
+            public
+        } else {
+            let listed = self.allowed_origins.iter().map(|text| origin("ALLOWED_ORIGINS", text));
+            listed.collect::<Result<_, _>>()?
+        };
+        let allowed: Vec<_> =
+            allowed.into_iter().filter_map(|text| HeaderValue::try_from(text).ok()).collect();
+        if let Some(url) = &self.redis_url {
+            redis::Client::open(url.expose_secret()).map_err(|error| invalid("REDIS_URL", error))?;
+        }
+        Ok(Config {
+            calendar_sockets: plain_http("CALENDAR_SOCKET_URL", &self.calendar_socket_url)?,
+            auth_url: grpc("AUTH_URL", self.auth_url)?,
+            calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
+            redis_url: self.redis_url,
+            proxies: TrustedProxies::new(self.trusted_proxies),
+            origins: Origins::new(allowed),
+            https,
+            service_token,
+            connections: self.connections.get(),
+            tunnels: self.tunnels.get(),
+            limits: self.limits,
+        })
+    }
+}
+
+impl TryFrom<Settings> for Config {
+    type Error = ConfigError;
+
+    fn try_from(settings: Settings) -> Result<Self, ConfigError> {
+        const VARIABLE: &str = "SERVICE_TOKEN_FILE";
+        let missing = || invalid(VARIABLE, "is required: the services' internal methods want its content");
+        let path = settings.service_token_file.clone().ok_or_else(missing)?;
+        let token = ServiceToken::from_file(&path)
+            .map_err(|error: io::Error| invalid(VARIABLE, format!("{}: {error}", path.display())))?;
+        settings.with_token(token)
+    }
+}
+
+fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
+    ConfigError { variable, reason: reason.to_string() }
+}
+
+fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(_)) => Ok(uri),
+        _ => Err(invalid(variable, "must be like http://host:port")),
+    }
+}
+
+fn plain_http(variable: &'static str, uri: &Uri) -> Result<Authority, ConfigError> {
+    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
+    authority.cloned().ok_or_else(|| invalid(variable, "must be like http://host:port"))
+}
+
+/// `10.0.0.0/8`, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let one = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| one()).map_err(|_| format!("`{text}` is neither a network nor an address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn config(arguments: &[&str]) -> Result<Config, String> {
+        let line = Line::try_parse_from([&["gateway"], arguments].concat());
+        let settings = line.map_err(|error| error.to_string())?.settings;
+        settings.with_token(ServiceToken::random()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_hold_together() {
+        let config = config(&[]).expect("valid");
+        assert_eq!(config.calendar_sockets, "127.0.0.1:8062");
+        assert_eq!((config.limits.login.get(), config.limits.default.get()), (5, 600));
+        assert!(!config.https && config.redis_url.is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_variable() {
+        for (argument, value, variable) in [
+            ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
+            ("--calendar-socket-url", "https://calendar", "CALENDAR_SOCKET_URL"),
+            ("--public-origin", "calendar.example", "PUBLIC_ORIGIN"),
+            ("--allowed-origins", "https://a.example,*", "ALLOWED_ORIGINS"),
+            ("--redis-url", "rabbit://x", "REDIS_URL"),
+            ("--trusted-proxies", "10.0.0.0/8,proxy", "trusted-proxies"),
+            ("--limit-login", "0", "limit-login"),
+        ] {
+            let refused = config(&[argument, value]).err().expect("refused");
+            assert!(refused.contains(variable), "{argument} {value}: {refused}");
+        }
+        assert!(config(&["--trusted-proxies", "10.0.0.0/8, 192.0.2.1,2001:db8::/32"]).is_ok());
+    }
+
+    #[test]
+    fn a_service_token_is_required() {
+        let settings = Line::try_parse_from(["gateway"]).expect("parses").settings;
+        let refused = Config::try_from(settings).err().expect("refused");
+        assert!(refused.to_string().starts_with("SERVICE_TOKEN_FILE"));
+    }
+}

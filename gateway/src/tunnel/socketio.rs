@@ -1,0 +1,61 @@
+//! `/socket.io/`: polls are passed on, WebSockets tunnelled.
+//!
+//! The token may be in an `Authorization` header, which is checked here, or in
+//! the namespace's CONNECT payload, which only calendar-service reads.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use chassis::fault::Fault;
+use http::{StatusCode, uri::PathAndQuery};
+
+use super::{onward, switch};
+use crate::{edge::session::Caller, problem::Problem, state::App};
+
+const PATH: &str = "/socket.io/";
+
+/// Any method of `/socket.io/`.
+pub(super) async fn socketio(
+    State(app): State<App>,
+    caller: Option<Caller>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    app.origins.check(request.headers())?;
+    let token = caller.map(|caller| caller.identity.token);
+    let path = path(request.uri().query())?;
+    let tunnels = &app.tunnels;
+    if onward::is_websocket(&request) {
+        let place = tunnels.place()?;
+        let onward = tunnels.onward(&request, path, onward::HANDSHAKE, token.as_ref(), Body::empty())?;
+        let mut answer = tunnels.ask(onward).await?;
+        return if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            Ok(switch(tunnels, place, &mut request, &mut answer))
+        } else {
+            Ok(poll_answer(answer))
+        };
+    }
+    let body = onward::bounded(std::mem::take(request.body_mut()));
+    let onward = tunnels.onward(&request, path, onward::POLL, token.as_ref(), body)?;
+    tokio::select! {
+        answer = tunnels.ask(onward) => answer.map(poll_answer),
+        // A client whose poll is refused connects anew, elsewhere.
+        () = tunnels.no_more_polls.cancelled() => Err(Fault::unavailable("the room").into()),
+    }
+}
+
+/// The constant path with the client's query: Engine.IO's own parameters.
+fn path(query: Option<&str>) -> Result<PathAndQuery, Fault> {
+    let path = query.map_or_else(|| PATH.to_owned(), |query| format!("{PATH}?{query}"));
+    path.try_into().map_err(|_| Fault::invalid("query", "is not valid"))
+}
+
+/// The listener's answer with the headers that are meant for clients.
+fn poll_answer(answer: Response) -> Response {
+    let (head, body) = answer.into_parts();
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    onward::copy(&head.headers, response.headers_mut(), onward::POLL_ANSWER);
+    response
+}

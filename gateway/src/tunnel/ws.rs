@@ -1,0 +1,61 @@
+//! `/ws`: refused before the upgrade, or tunnelled.
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use chassis::{
+    fault::{Fault, Reason},
+    tokens::BearerToken,
+};
+use http::{HeaderValue, StatusCode, header, uri::PathAndQuery};
+use tokio::time::timeout;
+
+use super::{onward, switch};
+use crate::{edge::session::Caller, problem::Problem, state::App};
+
+const PATH: PathAndQuery = PathAndQuery::from_static("/ws");
+/// The listener answers a handshake at once or not at all.
+const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// `GET /ws`: 400, 401, 403, 426, 429, 503, or 101.
+pub(super) async fn ws(
+    State(app): State<App>,
+    caller: Option<Caller>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    app.origins.check(request.headers())?;
+    if !onward::is_websocket(&request) {
+        let mut answer = Problem::upgrade_required().into_response();
+        answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        return Ok(answer);
+    }
+    let place = app.tunnels.place()?;
+    let token = match caller {
+        Some(caller) => caller.identity.token,
+        None => redeem(&app, request.uri().query()).await?,
+    };
+    let body = axum::body::Body::empty();
+    let onward = app.tunnels.onward(&request, PATH, onward::HANDSHAKE, Some(&token), body)?;
+    let asked = timeout(HANDSHAKE, app.tunnels.ask(onward)).await;
+    let mut answer = asked.map_err(|_| Fault::unavailable("the room"))??;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        Ok(switch(&app.tunnels, place, &mut request, &mut answer))
+    } else {
+        Err(onward::refusal(answer).await)
+    }
+}
+
+/// A browser's way in: a ticket, good once, instead of a header it cannot set.
+async fn redeem(app: &App, query: Option<&str>) -> Result<BearerToken, Problem> {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let Some((_, ticket)) = pairs.find(|(name, _)| name == "ticket") else {
+        return Err(Fault::of(Reason::Unauthenticated).into());
+    };
+    // A JSON Web Token has two dots, a ticket has none: somebody put theirs here.
+    if ticket.contains('.') {
+        return Err(Fault::invalid("ticket", "is not a ticket; a token must not be in a URL").into());
+    }
+    let redeemed = app.upstream.redeem_ticket(ticket.into_owned()).await?;
+    Ok(BearerToken::new(redeemed.token))
+}
