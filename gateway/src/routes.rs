@@ -15,6 +15,8 @@ mod jwks;
 mod merge_patch;
 mod object;
 mod paging;
+#[cfg(test)]
+mod refusal_test;
 mod status;
 #[cfg(test)]
 mod table_test;
