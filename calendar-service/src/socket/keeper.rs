@@ -279,9 +279,9 @@ impl Keeper {
         });
         match entered {
             Entered::Resync => self.hub.meters.resyncs.increment(1),
-            Entered::Behind(have, gone) => {
+            Entered::Behind(missed) => {
                 let name = Arc::clone(room.calendar_name());
-                let replay = replay(Arc::clone(&self.hub), connection, self.calendar_id, name, have, gone);
+                let replay = replay(Arc::clone(&self.hub), connection, self.calendar_id, name, missed);
                 self.hub.service.lifecycle.spawn(replay);
             }
             Entered::Live | Entered::Already | Entered::Over => {}

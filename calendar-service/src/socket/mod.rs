@@ -24,6 +24,8 @@ mod meters;
 mod outbox;
 mod peer;
 mod ping;
+#[cfg(test)]
+mod plan;
 mod presence;
 mod pump;
 mod registry;

@@ -12,7 +12,7 @@ use super::{
     hub::Hub,
     keeper::Command,
     registry::Entry as _,
-    room::{Gone, Promoted},
+    room::{Missed, Promoted},
     wire::BlockBuilder,
 };
 use crate::model::{Change, frame};
@@ -24,21 +24,21 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// From a failure to the next try.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Replays what lies after `have`. Ends when the listener is live, or gone.
+/// Replays what was missed. Ends when the listener is live, or gone.
 pub(super) async fn replay(
     hub: Arc<Hub>,
     connection: Arc<Connection>,
     calendar_id: Uuid,
     calendar_name: Arc<str>,
-    mut have: i64,
-    gone: Gone,
+    missed: Missed,
 ) {
-    let mut told = have;
+    let Missed { mut have, mut upto, gone } = missed;
     while !gone.is_set() {
-        let Some(page) = read(&hub, calendar_id, have).await else {
+        let Some(mut page) = read(&hub, calendar_id, have).await else {
             sleep(AGAIN).await;
             continue;
         };
+        page.retain(|change| change.seq <= upto);
         for part in page.chunk_by(fits_together()) {
             let mut block = BlockBuilder::default();
             for change in part {
@@ -50,19 +50,20 @@ pub(super) async fn replay(
                 return;
             }
         }
-        if page.len() < PAGE as usize {
-            // The log was read after the room said how far it is: a number in
-            // between that the page does not have does not exist.
-            have = have.max(told);
-            let (reply, answer) = oneshot::channel();
-            let promote = Command::Promote { serial: connection.serial(), seq: have, reply };
-            hub.send(calendar_id, promote);
-            match answer.await {
-                Ok(Promoted::Behind(upto)) => told = upto,
-                Ok(Promoted::Live | Promoted::Gone) => return,
-                // The room could not take it: it is full, or gone.
-                Err(_) => sleep(AGAIN).await,
-            }
+        if page.len() == PAGE as usize && have < upto {
+            continue;
+        }
+        // The log was read after the room told it up to here: a number before
+        // that which the log does not have does not exist.
+        have = upto;
+        let (reply, answer) = oneshot::channel();
+        let promote = Command::Promote { serial: connection.serial(), seq: have, reply };
+        hub.send(calendar_id, promote);
+        match answer.await {
+            Ok(Promoted::Behind(seq)) => upto = seq,
+            Ok(Promoted::Live | Promoted::Gone) => return,
+            // The room could not take it: it is full, or gone.
+            Err(_) => sleep(AGAIN).await,
         }
     }
 }

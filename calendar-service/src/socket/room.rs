@@ -82,12 +82,24 @@ pub(super) enum Entered {
     Live,
     /// It missed too much: it was told to read anew, and is live.
     Resync,
-    /// It missed some: what lies after the first seq is to be replayed.
-    Behind(i64, Gone),
+    /// It missed some, which is to be replayed; until then it hears nothing.
+    Behind(Missed),
     /// It was in already.
     Already,
     /// It was closed meanwhile, and is not in.
     Over,
+}
+
+/// What a listener missed: a part of the log that the room has told.
+#[derive(Clone, Debug)]
+pub(super) struct Missed {
+    /// It has everything up to here.
+    pub(super) have: i64,
+    /// The room is here. A replay must not run ahead of the room: what it sent
+    /// beyond this, the room would send again.
+    pub(super) upto: i64,
+    /// Whether it is still wanted.
+    pub(super) gone: Gone,
 }
 
 /// How a replay goes on.
@@ -95,7 +107,7 @@ pub(super) enum Entered {
 pub(super) enum Promoted {
     /// The listener has everything and is live.
     Live,
-    /// There is more by now: up to this seq, and not beyond the log.
+    /// There is more by now: the room is here.
     Behind(i64),
     /// The listener is in the room no more.
     Gone,
@@ -199,7 +211,9 @@ impl<L: Listener> Room<L> {
         let entered = match have {
             None => Entered::Live,
             Some(have) if have == last_seq => Entered::Live,
-            Some(have) if have < last_seq && last_seq - have <= replay => Entered::Behind(have, gone.clone()),
+            Some(have) if have < last_seq && last_seq - have <= replay => {
+                Entered::Behind(Missed { have, upto: last_seq, gone: gone.clone() })
+            }
             // Too much, or more than there is: a log that was set back.
             Some(_) => {
                 greeting.push(&ServerFrame::Resync { calendar_id, calendar_name, last_seq });
@@ -212,13 +226,13 @@ impl<L: Listener> Room<L> {
         entered
     }
 
-    /// A replay has come as far as `seq`: the listener is live from here, if
-    /// that is as far as the room is.
+    /// A replay has come as far as `seq`, which the room has told: the listener
+    /// is live from here, if that is as far as the room is.
     pub(super) fn promote(&mut self, serial: u64, seq: i64) -> Promoted {
         self.flush();
         match self.places.get_mut(&serial) {
             None => Promoted::Gone,
-            Some(place) if seq >= self.last_seq => {
+            Some(place) if seq == self.last_seq => {
                 place.live = true;
                 Promoted::Live
             }
@@ -305,5 +319,22 @@ impl Gone {
 
     fn set(&self) {
         self.0.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+impl<L: Listener> Room<L> {
+    /// Panics when the room disagrees with itself.
+    pub(super) fn check_invariants(&self) {
+        for (serial, place) in &self.places {
+            assert_eq!(*serial, place.listener.serial());
+            assert!(!place.gone.is_set(), "who is in is not gone");
+        }
+        assert!(!self.deleted || self.places.is_empty(), "nobody is in a calendar that is gone");
+    }
+
+    /// The serials of who is in.
+    pub(super) fn serials(&self) -> Vec<u64> {
+        self.places.keys().copied().collect()
     }
 }
