@@ -12,28 +12,14 @@ if [ -z "${TEST_SERVERS:-}" ]; then
     exec scripts/servers.sh "$0" "$@"
 fi
 
-# Other people's clients, at the versions that the lock files name.
-install_clients() {
-    local folder
-    while read -r folder; do
-        say "installing the Node clients of $folder"
-        npm ci --prefix "$folder" --no-audit --no-fund --loglevel error >&2
-    done < <(git ls-files -co --exclude-standard '*package-lock.json' | xargs -rn1 dirname)
-    while read -r file; do
-        say "installing the Python clients of $file"
-        [ -x target/venv/bin/python ] || python3 -m venv target/venv
-        target/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$file" >&2
-    done < <(git ls-files -co --exclude-standard '*requirements.txt')
-    [ ! -d target/venv ] || export PATH="$root/target/venv/bin:$PATH"
-}
-
 started=$SECONDS
 scripts/lint.sh
 say "lint took $((SECONDS - started)) s"
 
 # From here on the committed query metadata must do, as on a machine without a database.
 export SQLX_OFFLINE=true
-install_clients
+say "installing other people's clients"
+tests/peers/install.sh
 say "building"
 # The fault tests drive the real programs.
 cargo build --workspace --bins --locked

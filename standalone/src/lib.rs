@@ -2,6 +2,6 @@
 
 pub mod announce;
 pub mod data_dir;
-pub mod healthcheck;
 pub mod postgres;
 pub mod room;
+pub mod services;
