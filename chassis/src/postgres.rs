@@ -58,7 +58,9 @@ pub async fn prepare(pool: PgPool, migrator: &'static Migrator, database: Depend
 pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
     let mut connection = pool.acquire().await?;
     sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
-    let migrated = migrator.run(&mut *connection).await;
+    // Not `run`: its future is not `Send` for every lifetime (`Acquire` is not
+    // general enough), so no task could hold it. This is what it calls.
+    let migrated = migrator.run_direct(None, &mut *connection, false).await;
     // The setting must not go back into the pool.
     connection.close().await?;
     migrated
