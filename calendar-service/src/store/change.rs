@@ -86,6 +86,43 @@ impl Store {
         Ok(changes.collect())
     }
 
+    /// The messages of a calendar before `seq`, newest first, at most `limit`.
+    /// Nothing for strangers.
+    pub async fn messages_before(
+        &self,
+        calendar_id: Uuid,
+        account_id: Uuid,
+        seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Change>, Fault> {
+        let rows = sqlx::query!(
+            r#"
+            select h.seq, h.by_name, h.at as "at: jiff_sqlx::Timestamp", h.payload
+            from calendar_changes h join calendars c using (calendar_id)
+            where h.calendar_id = $1 and h.kind = 'message' and h.seq < $3 and c.deleted_at is null
+                and exists (select from members m where m.calendar_id = $1 and m.account_id = $2)
+            order by h.seq desc
+            limit $4
+            "#,
+            calendar_id,
+            account_id,
+            seq,
+            i64::from(limit),
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let messages = rows.into_iter().map(|row| Change {
+            calendar_id,
+            seq: row.seq,
+            kind: ChangeKind::Message,
+            by: row.by_name.into(),
+            at: row.at.to_jiff(),
+            subject: None,
+            payload: row.payload.into(),
+        });
+        Ok(messages.collect())
+    }
+
     /// The newest seq of each of these calendars that still exists, deleted ones
     /// included (their last change says so).
     pub async fn last_seqs(&self, calendar_ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, Fault> {

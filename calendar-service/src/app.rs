@@ -1,0 +1,110 @@
+//! The composition root: the only file that names every part.
+
+use std::sync::Arc;
+
+use chassis::{
+    clock::{Clock, SystemClock},
+    lifecycle::Lifecycle,
+    postgres,
+    rpc::{self, Caller},
+    tokens::{RpcKeySource, Verifier},
+};
+use sqlx::PgPool;
+use tonic::service::Routes;
+
+use crate::{
+    Listeners, MIGRATOR, RunError,
+    bus::MemoryBus,
+    config::Config,
+    metrics, outbox,
+    password::Passwords,
+    rpc::{AccountRpc, CalendarRpc, TunnelRpc},
+    saga::{Participants, runner},
+    service::{Nudge, Service},
+    socket::{RpcSessionBook, SocketParts, Sockets},
+    store::Store,
+    sweep,
+};
+
+/// Builds everything, serves until the lifecycle drains, and waits for what runs.
+pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
+    metrics::describe();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let pool = pool(&config)?;
+    let auth = rpc::channel(&config.auth_url.to_string()).map_err(RunError::Auth)?;
+    let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth.clone())), Arc::clone(&clock));
+    let service = Service {
+        store: Store::new(pool.clone()),
+        bus: Arc::new(MemoryBus::new()),
+        passwords: Passwords::new(),
+        participants: Participants::new(auth.clone(), config.service_token.clone()),
+        nudge: Nudge::default(),
+        lifecycle: lifecycle.clone(),
+    };
+    spawn_loops(&service, &verifier, &pool);
+    let sockets = Sockets::start(SocketParts {
+        service: service.clone(),
+        verifier: Arc::clone(&verifier),
+        book: Arc::new(RpcSessionBook::new(auth, config.service_token.clone())),
+        clock,
+        limits: config.limits,
+        scope: config.broadcast_scope,
+    });
+    if let Some(admin) = listeners.admin {
+        let until = lifecycle.clone();
+        lifecycle.spawn(async move {
+            if let Err(error) = chassis::admin::serve(admin, until).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+    }
+    let token = config.service_token;
+    let caller = Arc::new(Caller::new(verifier));
+    let routes = Routes::new(CalendarRpc { service: service.clone(), caller }.into_server())
+        .add_service(AccountRpc { service, token: token.clone() }.into_server())
+        .add_service(TunnelRpc { tunnels: Arc::new(sockets.clone()), token }.into_server());
+    let serving = async {
+        rpc::serve("calendar", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)
+    };
+    let rooms = async { sockets.serve(listeners.socket).await.map_err(RunError::Sockets) };
+    tokio::try_join!(serving, rooms)?;
+    lifecycle.finish().await;
+    pool.close().await;
+    Ok(())
+}
+
+/// The pool of the service's database, not connected yet.
+pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
+    postgres::connect(&config.database_url, config.database_connections).map_err(RunError::Database)
+}
+
+/// Everything that runs beside the requests. Names are unique in the process:
+/// standalone has every service in one.
+fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &PgPool) {
+    let lifecycle = &service.lifecycle;
+    let health = lifecycle.health();
+
+    let (on, database, until) = (pool.clone(), health.dependency("calendar database"), lifecycle.clone());
+    lifecycle.supervise("calendar-database", move || {
+        postgres::prepare(on.clone(), &MIGRATOR, database.clone(), until.clone())
+    });
+
+    let (on, keys, until) =
+        (Arc::clone(verifier), health.dependency("calendar token keys"), lifecycle.clone());
+    lifecycle.supervise("calendar-token-keys", move || {
+        let (on, keys, until) = (Arc::clone(&on), keys.clone(), until.clone());
+        async move { on.keep_fresh(keys, until).await }
+    });
+
+    let on = service.clone();
+    lifecycle.supervise("calendar-sagas", move || runner::run(on.clone()));
+
+    let on = service.clone();
+    lifecycle.supervise("calendar-outbox", move || outbox::run(on.clone()));
+
+    let (on, until) = (service.store.clone(), lifecycle.clone());
+    lifecycle.supervise("calendar-metrics", move || metrics::run(on.clone(), until.clone()));
+
+    let (on, until) = (service.store.clone(), lifecycle.clone());
+    lifecycle.supervise("calendar-sweep", move || sweep::run(on.clone(), until.clone()));
+}
