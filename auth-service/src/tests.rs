@@ -1,0 +1,15 @@
+//! The use-cases against a real PostgreSQL, called as gRPC calls them.
+
+mod fixture;
+mod login;
+mod outbox;
+mod participation;
+mod participation_model;
+mod password;
+mod register;
+mod removal;
+mod rotation;
+mod service;
+mod session;
+mod ticket;
+mod token;
