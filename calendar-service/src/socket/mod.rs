@@ -14,6 +14,8 @@ mod ask;
 mod close;
 mod connection;
 mod desk;
+#[cfg(test)]
+mod examples;
 mod frame;
 mod hub;
 mod keeper;

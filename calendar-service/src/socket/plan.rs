@@ -210,7 +210,9 @@ impl World {
             self.log[missed.have as usize..missed.upto as usize].iter().take(usize::from(page)).collect();
         missed.have = page.last().map_or(missed.have, |change| change.seq);
         let mut block = BlockBuilder::default();
-        page.iter().for_each(|change| block.push_text(frame(change, "plan").as_bytes()));
+        for change in page {
+            block.push_text(frame(change, "plan").as_bytes());
+        }
         session.ear.send(&block.build());
         if missed.have < missed.upto {
             return;

@@ -5,19 +5,21 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::broadcast::error::RecvError,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use uuid::Uuid;
 
-use super::{hub::Hub, keeper::Command};
+use super::{hub::Hub, keeper::Command, registry::Registry};
 use crate::{bus::Published, model::Change};
 
 /// Between two looks at the logs of all open rooms: a lost wake-up heals in this time.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks at who is left while draining.
+const LOOK_WHETHER_EMPTY: Duration = Duration::from_millis(50);
 /// Rooms asked about in one statement.
 const ROOMS: usize = 5_000;
 
-/// Runs until the process drains; what is committed later finds no sockets.
+/// Runs until the process drains and the last socket is gone.
 pub(super) async fn relay(hub: Arc<Hub>) {
     let mut feed = hub.service.bus.subscribe();
     let mut looks = interval(LOOK_EVERY);
@@ -33,8 +35,16 @@ pub(super) async fn relay(hub: Arc<Hub>) {
                 Err(RecvError::Closed) => return,
             },
             _ = looks.tick() => look(&hub).await,
-            () = hub.service.lifecycle.aborting() => return,
+            () = emptied(&hub) => return,
         }
+    }
+}
+
+/// Waits for the drain, and for the last socket to be gone.
+async fn emptied(hub: &Hub) {
+    hub.service.lifecycle.draining().await;
+    while hub.registry(Registry::len) > 0 {
+        sleep(LOOK_WHETHER_EMPTY).await;
     }
 }
 

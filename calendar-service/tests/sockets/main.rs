@@ -1,0 +1,14 @@
+//! The sockets of calendar-service from outside: real clients on a real
+//! listener over a real PostgreSQL. auth-service is the one stand-in: its keys,
+//! its list of ended sessions, and a participant side that agrees to everything.
+
+mod client;
+mod endings;
+mod house;
+mod ledger;
+mod limits;
+mod malformed;
+mod participants;
+mod rooms;
+mod socket_io_client;
+mod socketio;
