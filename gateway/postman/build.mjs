@@ -13,6 +13,7 @@ import { accounts } from "./accounts.mjs";
 import { calendars } from "./calendars.mjs";
 import { events } from "./events.mjs";
 import { goodbye } from "./goodbye.mjs";
+import { members } from "./members.mjs";
 import { room } from "./room.mjs";
 import { script, source } from "./request.mjs";
 import { system } from "./system.mjs";
@@ -75,7 +76,7 @@ const collection = {
   auth: { type: "bearer", bearer: [{ key: "token", value: "{{ann_token}}", type: "string" }] },
   event: [script("prerequest", newNames), script("test", everyAnswer)],
   variable: [{ key: "base_url", value: "http://127.0.0.1:8080" }],
-  item: [system, accounts, calendars, events, room, goodbye],
+  item: [system, accounts, calendars, events, room, members, goodbye],
 };
 
 const place = fileURLToPath(new URL("../../postman_collection.json", import.meta.url));

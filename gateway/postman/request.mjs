@@ -36,7 +36,7 @@ export function request(name, call, { as = "ann", body, headers = {}, before, th
   }
   if (body !== undefined) {
     const raw = typeof body === "string" ? body : JSON.stringify(body, null, 2);
-    request.body = { mode: "raw", raw, options: { raw: { language: "json" } } };
+    request.body = { mode: "raw", raw, options: { raw: { language: headers["Content-Type"]?.startsWith("text/") ? "text" : "json" } } };
     if (!headers["Content-Type"]) {
       header.push({ key: "Content-Type", value: "application/json" });
     }
