@@ -1,7 +1,7 @@
 //! The figures of the rooms, registered once and kept as handles: an increment
 //! on the hot path is one atomic addition.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use super::close::CloseReason;
 
@@ -33,6 +33,16 @@ pub(super) struct Meters {
 impl Meters {
     /// Registers everything with the recorder of the process.
     pub(super) fn new() -> Self {
+        describe_gauge!("socket_connections", "Open sockets, raw and Socket.IO.");
+        describe_gauge!("socket_rooms", "Rooms that somebody here is in.");
+        describe_gauge!("socket_queued_bytes", "Bytes kept for readers that are slow.");
+        describe_counter!("socket_frames_in_total", "Frames from clients.");
+        describe_counter!("socket_frames_out_total", "Frames of rooms to clients, counted per client.");
+        describe_counter!("socket_resyncs_total", "Clients that had missed too much to be replayed.");
+        describe_counter!("socket_gaps_total", "Gaps in what a room was told, read from the log.");
+        describe_counter!("socket_message_commits_total", "Statements that kept messages.");
+        describe_counter!("socket_messages_total", "Messages kept.");
+        describe_counter!("socket_closes_total", "Sockets closed by this side, by close code.");
         Self {
             sockets: gauge!("socket_connections", "service" => "calendar"),
             rooms: gauge!("socket_rooms", "service" => "calendar"),

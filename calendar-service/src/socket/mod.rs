@@ -98,10 +98,11 @@ impl Sockets {
         let (hub, presence) = Hub::new(service, clock, limits, scope);
         tokio::spawn(presence.run(Arc::clone(&hub)));
         let fed = Arc::clone(&hub);
-        lifecycle.supervise("room relay", move || relay::relay(Arc::clone(&fed)));
+        lifecycle.supervise("calendar-rooms", move || relay::relay(Arc::clone(&fed)));
         let (watched, sessions) = (Arc::clone(&hub), Arc::clone(&book));
-        lifecycle
-            .supervise("session watch", move || sessions::watch(Arc::clone(&watched), Arc::clone(&sessions)));
+        lifecycle.supervise("calendar-sessions", move || {
+            sessions::watch(Arc::clone(&watched), Arc::clone(&sessions))
+        });
         Self { parts: Arc::new(Parts { hub, verifier, book }) }
     }
 

@@ -97,8 +97,8 @@ impl Member {
         }
     }
 
-    /// A ping of the client's: it costs as much as any frame.
-    pub(super) fn on_ping(&mut self, now: Instant) -> Result<(), CloseReason> {
+    /// A ping or pong of the client's: it costs as much as any frame.
+    pub(super) fn on_control(&mut self, now: Instant) -> Result<(), CloseReason> {
         if self.pace.take(now) { Ok(()) } else { Err(CloseReason::TooFast) }
     }
 

@@ -31,7 +31,7 @@ use super::{
     close::CloseReason,
     connection::{Connection, Reply},
     desk::perform,
-    hub::Hub,
+    hub::{Hub, Seat},
     limits::SocketLimits,
     outbox::{End, Outbox},
     peer::{Member, Step},
@@ -42,6 +42,8 @@ use super::{
 const READ_BUFFER: usize = 4 * 1024;
 /// Frames handled before others get their turn.
 const FRAMES_AT_ONCE: usize = 32;
+/// Bytes read before others get their turn: fragments make no frame for long.
+const BYTES_AT_ONCE: usize = 64 * 1024;
 /// For what was begun to be done.
 const FINISH: Duration = Duration::from_secs(2);
 /// For the last bytes to reach the client.
@@ -68,6 +70,8 @@ pub(super) struct Pump {
 struct Wire {
     tcp: Arc<TcpStream>,
     outbox: Arc<Outbox>,
+    /// Bytes that may still be read in this turn.
+    allowance: usize,
 }
 
 /// What the last look at the socket said.
@@ -99,7 +103,7 @@ impl Pump {
             .write_buffer_size(0)
             .max_message_size(Some(limits.frame_bytes))
             .max_frame_size(Some(limits.frame_bytes));
-        let wire = Wire { tcp: Arc::clone(&tcp), outbox: Arc::clone(&outbox) };
+        let wire = Wire { tcp: Arc::clone(&tcp), outbox: Arc::clone(&outbox), allowance: 0 };
         let socket = WebSocket::from_partially_read(wire, read.to_vec(), Role::Server, Some(config));
         let now = hub.clock.monotonic();
         let lives = connection.identity().expires_at.duration_since(hub.clock.now());
@@ -109,8 +113,8 @@ impl Pump {
     }
 
     /// Runs until the connection has come to its end, and a little longer: the
-    /// close frame is to reach the client.
-    pub(super) async fn run(mut self) {
+    /// close frame is to reach the client. The seat is free before that.
+    pub(super) async fn run(mut self, seat: Seat) {
         self.pump().await;
         // Whatever was begun is done, and answered if that still works.
         let begun = async {
@@ -122,6 +126,7 @@ impl Pump {
             self.connection.say_goodbye();
         }
         self.hub.disconnect(&self.connection).await;
+        drop(seat);
         if let Some(End::Sealed(reason)) = self.outbox.end() {
             tracing::debug!(connection = %self.connection.id(), ?reason, "socket closed");
             self.hub.meters.closed(reason);
@@ -168,11 +173,12 @@ impl Pump {
 
     /// Reads and handles frames until there are no more, or enough for now.
     fn read(&mut self) -> Look {
+        self.socket.get_mut().allowance = BYTES_AT_ONCE;
         for _ in 0..FRAMES_AT_ONCE {
             let message = match self.socket.read() {
                 Ok(message) => message,
                 Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Look::Dry;
+                    return if self.socket.get_ref().allowance == 0 { Look::More } else { Look::Dry };
                 }
                 Err(error) => {
                     if let Some(reason) = CloseReason::of(&error) {
@@ -209,12 +215,11 @@ impl Pump {
             },
             Message::Binary(_) => self.outbox.seal(CloseReason::Binary),
             // The library has the pong ready, and sends it at the next read.
-            Message::Ping(_) => {
-                if let Err(reason) = self.member.on_ping(now) {
-                    self.outbox.seal(reason);
-                }
+            Message::Ping(_) => self.on_control(now),
+            Message::Pong(_) => {
+                self.heartbeat.pong(now);
+                self.on_control(now);
             }
-            Message::Pong(_) => self.heartbeat.pong(now),
             Message::Close(_) => {
                 self.outbox.answer_goodbye();
                 // Lets the library put its reply into the outbox.
@@ -222,6 +227,12 @@ impl Pump {
             }
             // Only ever written, never read.
             Message::Frame(_) => {}
+        }
+    }
+
+    fn on_control(&mut self, now: Instant) {
+        if let Err(reason) = self.member.on_control(now) {
+            self.outbox.seal(reason);
         }
     }
 
@@ -319,7 +330,12 @@ async fn done(busy: &mut Option<BoxFuture<'static, ()>>) {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tcp.try_read(buffer)
+        if self.allowance == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = self.tcp.try_read(buffer)?;
+        self.allowance = self.allowance.saturating_sub(read);
+        Ok(read)
     }
 }
 

@@ -49,9 +49,8 @@ pub(super) async fn upgrade(parts: &Parts, mut request: Request<Incoming>) -> Re
         // Boxed: what the beginning needs is not kept for the life of the socket.
         let pump = Box::pin(begin(hub, identity, gateway_id, upgraded)).await;
         if let Some(pump) = pump {
-            pump.run().await;
+            pump.run(seat).await;
         }
-        drop(seat);
     });
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
