@@ -1,5 +1,6 @@
 //! The use-cases against a real PostgreSQL, called as gRPC calls them.
 
+mod calendar;
 mod fixture;
 mod login;
 mod outbox;

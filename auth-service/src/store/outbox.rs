@@ -66,7 +66,7 @@ impl Store {
     /// Claims up to `limit` due messages for `lease`: the oldest of each key,
     /// so that the order within a key is kept.
     pub(crate) async fn claim_messages(&self, limit: u32, lease: Duration) -> Result<Vec<Message>, Fault> {
-        let rows = sqlx::query!(
+        let mut rows = sqlx::query!(
             "with clock as materialized (select app_now() as at),
              due as (
                  select o.outbox_id from outbox o, clock
@@ -88,6 +88,8 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
+        // `returning` keeps no order.
+        rows.sort_unstable_by_key(|row| row.outbox_id);
         let messages = rows.into_iter().map(|row| Message {
             outbox_id: row.outbox_id,
             key: row.key,

@@ -70,12 +70,22 @@ impl Fixture {
 
     /// The service with other settings.
     pub(super) async fn with(pool: PgPool, change: impl FnOnce(&mut Config)) -> Self {
+        let fixture = Self::unprepared_with(pool, change);
+        assert!(fixture.app.rotation.tend().await.expect("keys"), "the first key cannot sign");
+        fixture
+    }
+
+    /// The service over a database that nothing was done to.
+    pub(super) fn unprepared(pool: PgPool) -> Self {
+        Self::unprepared_with(pool, |_| {})
+    }
+
+    fn unprepared_with(pool: PgPool, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut config = config(folder.path().join("auth.key"));
         change(&mut config);
         let clock = ShiftedClock::default();
         let app = App::new(&config, pool.clone(), Arc::new(clock.clone())).expect("wired");
-        assert!(app.rotation.tend().await.expect("keys"), "the first key cannot sign");
         Self { app, pool, config, clock, folder }
     }
 

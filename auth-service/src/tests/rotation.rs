@@ -12,7 +12,8 @@ use tonic::Request;
 use super::fixture::{Fixture, HOME, PASSWORD, reason};
 use crate::app::App;
 
-const DAY: Duration = Duration::from_hours(24);
+/// In minutes.
+const DAY: u64 = 24 * 60;
 
 /// The published kids, the oldest first.
 async fn published(app: &App) -> Vec<String> {
@@ -58,7 +59,7 @@ async fn a_successor_is_published_before_it_signs_and_the_old_key_outlives_its_t
     let old_key = published(app).await[0].clone();
 
     // Worn after 90 days, and not before.
-    fixture.advance(90 * DAY - Duration::from_mins(1)).await;
+    fixture.advance(Duration::from_mins(90 * DAY - 1)).await;
     app.rotation.tend().await.expect("tended");
     assert_eq!(published(app).await, [old_key.as_str()]);
     fixture.advance(Duration::from_mins(2)).await;
@@ -76,7 +77,7 @@ async fn a_successor_is_published_before_it_signs_and_the_old_key_outlives_its_t
     assert_eq!(kid(&first_of_new), both[1]);
 
     // Tokens of both verify for as long as they live; then the old key goes.
-    fixture.advance(30 * DAY - Duration::from_mins(10)).await;
+    fixture.advance(Duration::from_mins(30 * DAY - 10)).await;
     app.rotation.tend().await.expect("tended");
     assert_eq!(published(app).await, both);
     app.verifier.verify(&last_of_old.token).await.expect("still good");
