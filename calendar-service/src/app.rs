@@ -1,15 +1,17 @@
 //! The composition root: the only file that names every part.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use chassis::{
     clock::{Clock, SystemClock},
+    health::Dependency,
     lifecycle::Lifecycle,
     postgres,
     rpc::{self, Caller},
     tokens::{RpcKeySource, Verifier},
 };
 use sqlx::PgPool;
+use tokio::time::sleep;
 use tonic::service::Routes;
 
 use crate::{
@@ -25,6 +27,9 @@ use crate::{
     store::Store,
     sweep,
 };
+
+/// Between two looks whether the schema is there.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Builds everything, serves until the lifecycle drains, and waits for what runs.
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
@@ -83,28 +88,53 @@ pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
 fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &PgPool) {
     let lifecycle = &service.lifecycle;
     let health = lifecycle.health();
+    let database = health.dependency("database");
 
-    let (on, database, until) = (pool.clone(), health.dependency("calendar database"), lifecycle.clone());
+    let (on, state, until) = (pool.clone(), database.clone(), lifecycle.clone());
     lifecycle.supervise("calendar-database", move || {
-        postgres::prepare(on.clone(), &MIGRATOR, database.clone(), until.clone())
+        postgres::prepare(on.clone(), &MIGRATOR, state.clone(), until.clone())
     });
 
-    let (on, keys, until) =
-        (Arc::clone(verifier), health.dependency("calendar token keys"), lifecycle.clone());
+    let (on, keys, until) = (Arc::clone(verifier), health.dependency("token keys"), lifecycle.clone());
     lifecycle.supervise("calendar-token-keys", move || {
         let (on, keys, until) = (Arc::clone(&on), keys.clone(), until.clone());
         async move { on.keep_fresh(keys, until).await }
     });
 
+    let supervise = Supervise { lifecycle, database: &database };
     let on = service.clone();
-    lifecycle.supervise("calendar-sagas", move || runner::run(on.clone()));
-
+    supervise.with_schema("calendar-sagas", move || runner::run(on.clone()));
     let on = service.clone();
-    lifecycle.supervise("calendar-outbox", move || outbox::run(on.clone()));
-
+    supervise.with_schema("calendar-outbox", move || outbox::run(on.clone()));
     let (on, until) = (service.store.clone(), lifecycle.clone());
-    lifecycle.supervise("calendar-metrics", move || metrics::run(on.clone(), until.clone()));
-
+    supervise.with_schema("calendar-metrics", move || metrics::run(on.clone(), until.clone()));
     let (on, until) = (service.store.clone(), lifecycle.clone());
-    lifecycle.supervise("calendar-sweep", move || sweep::run(on.clone(), until.clone()));
+    supervise.with_schema("calendar-sweep", move || sweep::run(on.clone(), until.clone()));
+}
+
+/// Starts loops that need the schema.
+struct Supervise<'a> {
+    lifecycle: &'a Lifecycle,
+    database: &'a Dependency,
+}
+
+// === impl Supervise ===
+
+impl Supervise<'_> {
+    /// A loop that begins when the schema is there for the first time.
+    fn with_schema<F>(&self, name: &'static str, start: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (database, until, start) = (self.database.clone(), self.lifecycle.clone(), Arc::new(start));
+        self.lifecycle.supervise(name, move || {
+            let (database, until, start) = (database.clone(), until.clone(), Arc::clone(&start));
+            async move {
+                while !database.is_up() && !until.is_draining() {
+                    tokio::select! { () = sleep(LOOK) => {}, () = until.draining() => {} }
+                }
+                start().await;
+            }
+        });
+    }
 }

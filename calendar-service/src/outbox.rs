@@ -28,6 +28,8 @@ const LEASE: f64 = 3.0;
 const TRY: Duration = Duration::from_millis(2500);
 /// A lost wake-up costs this.
 const POLL: Duration = Duration::from_millis(250);
+/// While the database is away.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Claims of one round, and how many of them at once.
 const ROUND: i64 = 64;
 const AT_ONCE: usize = 8;
@@ -96,30 +98,26 @@ pub(crate) async fn queue_calendar_gone(tx: &mut Tx, calendar_id: Uuid) -> Resul
 /// Delivers until the process drains.
 pub async fn run(service: Service) {
     while !service.lifecycle.is_draining() {
-        let worked = round(&service).await;
-        if !worked {
-            tokio::select! {
-                () = service.nudge.outbox.notified() => {},
-                () = tokio::time::sleep(POLL) => {},
-                () = service.lifecycle.draining() => {},
-            }
+        let pause = match round(&service).await {
+            Ok(true) => continue,
+            Ok(false) => POLL,
+            // The store has said why; it is the database's turn.
+            Err(_) => PAUSE,
+        };
+        tokio::select! {
+            () = service.nudge.outbox.notified() => {},
+            () = tokio::time::sleep(pause) => {},
+            () = service.lifecycle.draining() => {},
         }
     }
 }
 
 /// One round; answers whether there was something to do.
-pub async fn round(service: &Service) -> bool {
-    match service.store.claim_outbox(ROUND, LEASE).await {
-        Ok(claimed) if claimed.is_empty() => false,
-        Ok(claimed) => {
-            stream::iter(claimed).for_each_concurrent(AT_ONCE, |row| attempt(service, row)).await;
-            true
-        }
-        Err(fault) => {
-            tracing::warn!(error = %fault, "cannot claim from the outbox");
-            false
-        }
-    }
+pub async fn round(service: &Service) -> Result<bool, Fault> {
+    let claimed = service.store.claim_outbox(ROUND, LEASE).await?;
+    let worked = !claimed.is_empty();
+    stream::iter(claimed).for_each_concurrent(AT_ONCE, |row| attempt(service, row)).await;
+    Ok(worked)
 }
 
 async fn attempt(service: &Service, row: OutboxRow) {

@@ -71,6 +71,12 @@ impl Dependency {
         self.health.set(&self.name, None);
     }
 
+    /// Whether the dependency serves, as far as is known.
+    pub fn is_up(&self) -> bool {
+        let parts = self.health.parts.read().unwrap_or_else(PoisonError::into_inner);
+        parts.get(&self.name).is_some_and(Option::is_none)
+    }
+
     /// The dependency does not serve.
     pub fn down(&self, reason: impl Into<String>) {
         self.health.set(&self.name, Some(reason.into()));
@@ -89,6 +95,7 @@ mod tests {
         let keys = health.dependency("keys");
         keys.up();
         assert_eq!(health.missing(), [("database".to_owned(), "not looked at yet".to_owned())]);
+        assert!(keys.is_up() && !database.is_up());
         database.up();
         assert!(health.missing().is_empty());
         database.down("connection refused");

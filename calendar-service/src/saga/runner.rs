@@ -18,6 +18,8 @@ const LEASE: f64 = 3.0;
 const TRY: Duration = Duration::from_millis(2500);
 /// A lost wake-up costs this.
 const POLL: Duration = Duration::from_millis(250);
+/// While the database is away.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Claims of one round, and how many of them at once.
 const ROUND: i64 = 64;
 const AT_ONCE: usize = 8;
@@ -29,30 +31,26 @@ const RETRY_PARKED: Duration = Duration::from_secs(5);
 /// Undoes until the process drains.
 pub async fn run(service: Service) {
     while !service.lifecycle.is_draining() {
-        let worked = round(&service).await;
-        if !worked {
-            tokio::select! {
-                () = service.nudge.sagas.notified() => {},
-                () = tokio::time::sleep(POLL) => {},
-                () = service.lifecycle.draining() => {},
-            }
+        let pause = match round(&service).await {
+            Ok(true) => continue,
+            Ok(false) => POLL,
+            // The store has said why; it is the database's turn.
+            Err(_) => PAUSE,
+        };
+        tokio::select! {
+            () = service.nudge.sagas.notified() => {},
+            () = tokio::time::sleep(pause) => {},
+            () = service.lifecycle.draining() => {},
         }
     }
 }
 
 /// One round; answers whether there was something to do.
-pub async fn round(service: &Service) -> bool {
-    match service.store.claim_sagas(ROUND, LEASE).await {
-        Ok(claimed) if claimed.is_empty() => false,
-        Ok(claimed) => {
-            stream::iter(claimed).for_each_concurrent(AT_ONCE, |saga| attempt(service, saga)).await;
-            true
-        }
-        Err(fault) => {
-            tracing::warn!(error = %fault, "cannot claim sagas");
-            false
-        }
-    }
+pub async fn round(service: &Service) -> Result<bool, Fault> {
+    let claimed = service.store.claim_sagas(ROUND, LEASE).await?;
+    let worked = !claimed.is_empty();
+    stream::iter(claimed).for_each_concurrent(AT_ONCE, |saga| attempt(service, saga)).await;
+    Ok(worked)
 }
 
 async fn attempt(service: &Service, saga: ClaimedSaga) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use calendar_service::{
     MIGRATOR,
     bus::Published,
-    change,
+    change, message,
     model::{Change, ChangeKind, NewChange},
 };
 use serde_json::json;
@@ -133,4 +133,29 @@ async fn the_log_is_read_in_pages(pool: PgPool) {
     assert_eq!(page(99, 3).await.unwrap().frames.len(), 0);
     assert_eq!(code(&page(-1, 3).await), "invalid");
     assert_eq!(code(&page(0, 1001).await), "invalid");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn messages_are_read_newest_first(pool: PgPool) {
+    let world = World::new(pool).await;
+    let ann = World::person("ann");
+    let made = world.calendar(&ann, "Home").await;
+    let store = &world.service.store;
+    for text in ["one", "two", "three"] {
+        let payload = message::payload(text).unwrap();
+        store.append_messages(made.calendar_id, &[ann.account_id], &[payload]).await.unwrap();
+        world.event(&ann, "Home", json!({})).await.unwrap();
+    }
+    let read = async |who, before, limit| {
+        change::messages(&world.service, who, made.calendar_id, before, limit).await
+    };
+    let said: Vec<_> =
+        read(&ann, 0, 2).await.unwrap().into_iter().map(|said| (said.seq, said.message)).collect();
+    assert_eq!(said, [(6, "three".to_owned()), (4, "two".to_owned())]);
+    let said: Vec<_> = read(&ann, 4, 0).await.unwrap().into_iter().map(|said| said.message).collect();
+    assert_eq!(said, ["one"]);
+    assert!(read(&ann, 2, 0).await.unwrap().is_empty());
+    assert_eq!(code(&read(&ann, -1, 0).await), "invalid");
+    assert_eq!(code(&read(&ann, 0, 201).await), "invalid");
+    assert_eq!(code(&read(&World::person("eve"), 0, 0).await), "calendar_not_found");
 }

@@ -7,6 +7,7 @@ mod events;
 mod log;
 mod members;
 mod outbox;
+mod process;
 mod roles;
 mod saga;
 mod sweep;

@@ -32,7 +32,7 @@ async fn words_about_one_event_go_in_order_and_others_do_not_wait(pool: PgPool) 
     let mut expected = [(one.event_id, "confirm_participants"), (other.event_id, "confirm_participants")];
     expected.sort_unstable();
     assert_eq!(keys, expected);
-    assert!(!outbox::round(&world.service).await, "what is leased is nobody else's");
+    assert!(!outbox::round(&world.service).await.unwrap(), "what is leased is nobody else's");
     world.advance(Duration::from_secs(4)).await;
     world.settle(&world.service).await;
     let records = world.auth.records(one.event_id).unwrap();
@@ -47,7 +47,7 @@ async fn a_refused_word_is_said_again_until_it_is_heard(pool: PgPool) {
     world.auth.mood("confirm", Mood::Refusing(Fault::of(Reason::Internal)));
     let created = world.event(&ann, "Home", json!({})).await.unwrap();
     for _ in 0..5 {
-        assert!(outbox::round(&world.service).await);
+        assert!(outbox::round(&world.service).await.unwrap());
         assert!(!world.auth.records(created.event_id).unwrap().confirmed);
         world.advance(Duration::from_secs(3)).await;
     }

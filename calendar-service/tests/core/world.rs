@@ -1,6 +1,6 @@
 //! A database, the double, people, and the service over them.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use calendar_service::{
     bus::MemoryBus,
@@ -96,8 +96,8 @@ impl World {
     /// Runs background work by hand until nothing is left; time flies meanwhile.
     pub(crate) async fn settle(&self, service: &Service) {
         for _ in 0..100 {
-            let sagas = runner::round(service).await;
-            let outbox = outbox::round(service).await;
+            let sagas = runner::round(service).await.unwrap();
+            let outbox = outbox::round(service).await.unwrap();
             if !sagas && !outbox && self.unfinished().await == 0 {
                 return;
             }
@@ -156,7 +156,7 @@ pub(crate) fn code<T>(result: &Result<T, Fault>) -> &'static str {
 }
 
 /// Waits until `condition` holds, five seconds at most.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let patience = tokio::time::Instant::now() + Duration::from_secs(5);
     while !condition().await {
         assert!(tokio::time::Instant::now() < patience, "in vain: {what}");

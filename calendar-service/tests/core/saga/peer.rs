@@ -46,7 +46,7 @@ async fn a_peer_that_hangs_after_it_did_it_is_undone(pool: PgPool) {
     world.auth.mood("reserve", Mood::Willing);
     world.auth.mood("confirm", Mood::HangingAfter);
     assert_eq!(code(&world.event(&ann, "Home", json!({})).await), "ok");
-    calendar_service::outbox::round(&world.service).await;
+    calendar_service::outbox::round(&world.service).await.unwrap();
     world.auth.mood("confirm", Mood::Willing);
     world.settle(&world.service).await;
     assert_eq!(differences(&world).await, [""; 0]);
@@ -61,7 +61,7 @@ async fn an_undo_that_keeps_failing_is_parked_and_still_tried(pool: PgPool) {
     world.auth.mood("release", Mood::Refusing(Fault::of(Reason::Internal)));
     assert_eq!(code(&world.event(&ann, "Home", json!({})).await), "unavailable");
     for _ in 0..20 {
-        runner::round(&world.service).await;
+        runner::round(&world.service).await.unwrap();
         world.advance(Duration::from_secs(6)).await;
     }
     let census = world.service.store.saga_census().await.unwrap();

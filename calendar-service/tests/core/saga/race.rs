@@ -64,7 +64,7 @@ async fn t3_is_refused_after_the_deadline(pool: PgPool) {
 async fn t3_is_refused_after_somebody_undid_it(pool: PgPool) {
     let undone = async |world: &World, _: &Identity, _: &Identity, _| {
         world.advance(Duration::from_secs(2)).await;
-        assert!(runner::round(&world.instance()).await);
+        assert!(runner::round(&world.instance()).await.unwrap());
         assert_eq!(world.count("select count(*) from sagas where state = 'aborted'").await, 1);
     };
     assert_eq!(between_t2_and_t3(pool, undone).await, "unavailable");
