@@ -8,13 +8,14 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{self, File},
+    fs::File,
     io::Write as _,
-    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Result, ensure};
+
+use crate::folder;
 
 /// What the answer made of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,14 @@ impl Outcome {
             _ => Self::Unknown,
         }
     }
+
+    /// The same for `create_event`, whose 503 is a promise too: it will not appear later.
+    pub const fn of_create(status: Option<u16>) -> Self {
+        match status {
+            Some(503) => Self::Refused,
+            status => Self::of_status(status),
+        }
+    }
 }
 
 // === impl Ledger ===
@@ -90,9 +99,7 @@ impl Ledger {
             Err(_) => rand::random(),
         };
         println!("{name}: SEED={seed}");
-        let folder = folder()?;
-        fs::create_dir_all(&folder)?;
-        let mut file = File::create(folder.join(format!("{name}.log")))?;
+        let mut file = File::create(folder::target("ledgers")?.join(format!("{name}.log")))?;
         writeln!(file, "seed {seed}")?;
         Ok(Self { seed, pages: Mutex::new(Pages { attempts: BTreeMap::new(), in_flight: 0, file }) })
     }
@@ -165,13 +172,6 @@ impl Ledger {
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `target/ledgers`, beside the folder that this program was built into.
-fn folder() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
-    Ok(target.map_or_else(std::env::temp_dir, PathBuf::from).join("ledgers"))
 }
 
 // === impl Attempt ===

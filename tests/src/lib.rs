@@ -13,12 +13,21 @@
 
 pub mod databases;
 pub mod door;
+pub mod folder;
+pub mod follower;
 pub mod ledger;
+pub mod limits;
+pub mod load;
 pub mod logs;
+pub mod peers;
 pub mod person;
 pub mod ports;
+pub mod program;
 pub mod proxy;
 pub mod redis_server;
 pub mod room;
+pub mod settings;
 pub mod socket;
+pub mod stack;
+pub mod truth;
 pub mod wait;

@@ -65,6 +65,12 @@ impl Room {
     }
 
     fn is_ours(&self, frame: &Value) -> bool {
-        frame["type"] != "ack" && frame["seq"].is_i64() && frame["calendar_name"] == self.calendar.as_str()
+        seq_of(frame, &self.calendar).is_some()
     }
+}
+
+/// The place of a frame in the log of this calendar; `None` for all other frames.
+pub fn seq_of(frame: &Value, calendar: &str) -> Option<i64> {
+    let is_change = frame["type"] != "ack" && frame["calendar_name"] == calendar;
+    frame["seq"].as_i64().filter(|_| is_change)
 }

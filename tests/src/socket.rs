@@ -1,9 +1,6 @@
 //! A raw WebSocket: sends frames, and keeps everything that it hears.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
@@ -208,6 +205,13 @@ impl Socket {
         seen.with_context(|| format!("ended without {what}; heard {}", self.tail()))
     }
 
+    /// Waits for more frames than these, however long; false when the connection ended without.
+    pub async fn more_than(&self, frames: usize) -> bool {
+        let mut heard = self.heard.clone();
+        let more = heard.wait_for(|heard| heard.frames.len() > frames || heard.end.is_some()).await;
+        more.is_ok_and(|heard| heard.frames.len() > frames)
+    }
+
     /// Looks at everything that was heard so far.
     pub fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
         look(&self.heard.borrow())
@@ -227,6 +231,3 @@ impl Drop for Socket {
         self.reader.abort();
     }
 }
-
-/// Many sockets share what is asked of each.
-pub type Shared = Arc<Socket>;

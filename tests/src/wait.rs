@@ -21,14 +21,32 @@ pub async fn until_within<T>(
     what: &str,
     mut look: impl AsyncFnMut() -> Option<T>,
 ) -> Result<T> {
-    let deadline = Instant::now() + limit;
+    let deadline = Deadline::after(limit);
     loop {
         if let Some(seen) = look().await {
             return Ok(seen);
         }
-        if Instant::now() >= deadline {
+        if !deadline.look_again().await {
             bail!("waited {limit:?} in vain for: {what}");
         }
+    }
+}
+
+/// The end of patience, for loops of one's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+// === impl Deadline ===
+
+impl Deadline {
+    /// So long from now.
+    pub fn after(limit: Duration) -> Self {
+        Self(Instant::now() + limit)
+    }
+
+    /// Returns when it is time for another look; false when there is no time left.
+    pub async fn look_again(self) -> bool {
         sleep(LOOK_EVERY).await;
+        Instant::now() < self.0
     }
 }

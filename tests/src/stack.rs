@@ -1,0 +1,328 @@
+//! Every service in this process, on free ports, over databases of the test's own.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use chassis::{lifecycle::Lifecycle, service_token::ServiceToken};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::OwnedMutexGuard,
+    task::{JoinHandle, block_in_place},
+};
+
+use crate::{
+    databases::Databases,
+    door::Door,
+    limits, logs,
+    person::Person,
+    ports,
+    settings::{self, Variables},
+    truth::Truth,
+    wait::until,
+};
+
+/// The failpoints, the metrics and the log are the process': stacks take turns.
+static TURN: LazyLock<Arc<tokio::sync::Mutex<()>>> = LazyLock::new(Arc::default);
+
+/// A part that can be restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// auth-service.
+    Auth,
+    /// calendar-service.
+    Calendar,
+    /// The gateway.
+    Gateway,
+}
+
+/// A running system. Dropping it fails the test when a saga or a message between services is unfinished,
+/// when the databases disagree, or when an ERROR was logged that nobody expected. (Needs a runtime with
+/// several threads.)
+pub struct Stack {
+    settings: Variables,
+    addresses: Addresses,
+    service_token: ServiceToken,
+    auth: Running,
+    calendar: Running,
+    gateway: Running,
+    door: Door,
+    truth: Truth,
+    databases: Databases,
+    expected: Mutex<Vec<String>>,
+    /// Where the key file is; gone with the stack.
+    _folder: TempDir,
+    _turn: OwnedMutexGuard<()>,
+}
+
+/// How a stack is to be.
+pub struct Builder {
+    settings: Variables,
+    databases: Option<Databases>,
+}
+
+#[derive(Clone, Copy)]
+struct Addresses {
+    auth: SocketAddr,
+    calendar: SocketAddr,
+    sockets: SocketAddr,
+    gateway: SocketAddr,
+}
+
+struct Running {
+    lifecycle: Lifecycle,
+    task: JoinHandle<Result<()>>,
+}
+
+// === impl Builder ===
+
+impl Builder {
+    /// Sets a variable, as an operator would.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The contract's rate limits, for tests that are about them.
+    pub fn contract_limits(mut self) -> Self {
+        for (name, _) in limits::raised() {
+            self.settings.remove(name);
+        }
+        self
+    }
+
+    /// These databases instead of fresh ones.
+    pub fn databases(mut self, databases: Databases) -> Self {
+        self.databases = Some(databases);
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    pub async fn start(self) -> Result<Stack> {
+        let turn = Arc::clone(&TURN).lock_owned().await;
+        logs::install();
+        logs::take_errors();
+        chassis::telemetry::recorder("test");
+        let databases = match self.databases {
+            Some(databases) => databases,
+            None => Databases::fresh().await?,
+        };
+        let folder = tempfile::tempdir()?;
+        let addresses = Addresses::free()?;
+        let mut settings = addresses.settings();
+        settings.insert("AUTH_DATABASE_URL".to_owned(), databases.auth.clone());
+        settings.insert("CALENDAR_DATABASE_URL".to_owned(), databases.calendar.clone());
+        settings.insert("AUTH_KEY_FILE".to_owned(), folder.path().join("auth.key").display().to_string());
+        settings.extend(self.settings);
+        let service_token = ServiceToken::random();
+        let auth = start_auth(&settings, &addresses, &service_token).await?;
+        let calendar = start_calendar(&settings, &addresses, &service_token).await?;
+        let gateway = start_gateway(&settings, &addresses, &service_token).await?;
+        let stack = Stack {
+            door: Door::new(addresses.gateway)?,
+            truth: Truth::of(&databases)?,
+            settings,
+            addresses,
+            service_token,
+            auth,
+            calendar,
+            gateway,
+            databases,
+            expected: Mutex::default(),
+            _folder: folder,
+            _turn: turn,
+        };
+        stack.ready().await?;
+        Ok(stack)
+    }
+}
+
+// === impl Stack ===
+
+impl Stack {
+    /// A stack with raised rate limits.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A stack to be.
+    pub fn builder() -> Builder {
+        let settings = limits::raised().map(|(name, value)| (name.to_owned(), value)).collect();
+        Builder { settings, databases: None }
+    }
+
+    /// Where clients go in.
+    pub const fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// What is true.
+    pub const fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    /// Somebody new.
+    pub async fn person(&self, username: &str) -> Result<Person> {
+        self.door.person(username).await
+    }
+
+    /// The metrics of this process, all services together.
+    pub fn metrics(&self) -> String {
+        chassis::telemetry::render()
+    }
+
+    /// An ERROR with this text may be logged.
+    pub fn expect_error(&self, text: &str) {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    }
+
+    /// Ends a service as SIGTERM does and starts it anew at the same address.
+    pub async fn restart(&mut self, service: Service) -> Result<()> {
+        self.running(service).lifecycle.drain();
+        self.replace(service).await
+    }
+
+    /// Drops a service in the middle of what it does and starts it anew.
+    pub async fn crash(&mut self, service: Service) -> Result<()> {
+        self.running(service).lifecycle.abort();
+        self.replace(service).await
+    }
+
+    /// Waits until every service is ready.
+    pub async fn ready(&self) -> Result<()> {
+        for (name, running) in
+            [("auth", &self.auth), ("calendar", &self.calendar), ("gateway", &self.gateway)]
+        {
+            let mut missing = Vec::new();
+            let ready = until("readiness", async || {
+                missing = running.lifecycle.health().missing();
+                (missing.is_empty() || running.task.is_finished()).then_some(())
+            });
+            ready.await.with_context(|| format!("{name} lacks {missing:?}"))?;
+            ensure!(!running.task.is_finished(), "{name} has ended");
+        }
+        Ok(())
+    }
+
+    const fn running(&mut self, service: Service) -> &mut Running {
+        match service {
+            Service::Auth => &mut self.auth,
+            Service::Calendar => &mut self.calendar,
+            Service::Gateway => &mut self.gateway,
+        }
+    }
+
+    async fn replace(&mut self, service: Service) -> Result<()> {
+        (&mut self.running(service).task).await.context("the service panicked")??;
+        let (settings, addresses, token) = (&self.settings, &self.addresses, &self.service_token);
+        let running = match service {
+            Service::Auth => start_auth(settings, addresses, token).await?,
+            Service::Calendar => start_calendar(settings, addresses, token).await?,
+            Service::Gateway => start_gateway(settings, addresses, token).await?,
+        };
+        *self.running(service) = running;
+        self.ready().await
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.truth.must_be_whole().await?;
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut errors = logs::take_errors();
+        errors.retain(|line| !expected.iter().any(|text| line.contains(text)));
+        ensure!(errors.is_empty(), "unexpected errors in the log:\n{}", errors.join("\n"));
+        Ok(())
+    }
+
+    async fn end(&mut self) {
+        for running in [&mut self.gateway, &mut self.calendar, &mut self.auth] {
+            running.lifecycle.abort();
+            // How it ends is no news any more.
+            let _ = (&mut running.task).await;
+        }
+        self.truth.close().await;
+        if let Err(error) = self.databases.remove().await {
+            eprintln!("cannot remove the databases: {error:#}");
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let failing = std::thread::panicking();
+        let checked = block_in_place(|| {
+            Handle::current().block_on(async {
+                let checked = if failing { Ok(()) } else { self.check().await };
+                self.end().await;
+                checked
+            })
+        });
+        if let Err(error) = checked {
+            panic!("the stack is not as a test should leave it: {error:#}");
+        }
+    }
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    fn free() -> Result<Self> {
+        Ok(Self {
+            auth: ports::free()?,
+            calendar: ports::free()?,
+            sockets: ports::free()?,
+            gateway: ports::free()?,
+        })
+    }
+
+    fn settings(&self) -> Variables {
+        let url = |address: SocketAddr| format!("http://{address}");
+        Variables::from([
+            ("AUTH_URL".to_owned(), url(self.auth)),
+            ("CALENDAR_URL".to_owned(), url(self.calendar)),
+            ("CALENDAR_SOCKET_URL".to_owned(), url(self.sockets)),
+            ("GATEWAY_LISTEN".to_owned(), self.gateway.to_string()),
+        ])
+    }
+}
+
+async fn start_auth(settings: &Variables, addresses: &Addresses, token: &ServiceToken) -> Result<Running> {
+    let config = settings::read::<auth_service::config::Settings>(settings)?.with_token(token.clone())?;
+    let grpc = TcpListener::bind(addresses.auth).await?;
+    let listeners = auth_service::Listeners { grpc, admin: None };
+    Ok(Running::spawn(|lifecycle| async { Ok(auth_service::run(config, listeners, lifecycle).await?) }))
+}
+
+async fn start_calendar(
+    settings: &Variables,
+    addresses: &Addresses,
+    token: &ServiceToken,
+) -> Result<Running> {
+    let config = settings::read::<calendar_service::Settings>(settings)?.with_token(token.clone())?;
+    let grpc = TcpListener::bind(addresses.calendar).await?;
+    let socket = TcpListener::bind(addresses.sockets).await?;
+    let listeners = calendar_service::Listeners { grpc, socket, admin: None };
+    Ok(Running::spawn(|lifecycle| async { Ok(calendar_service::run(config, listeners, lifecycle).await?) }))
+}
+
+async fn start_gateway(settings: &Variables, addresses: &Addresses, token: &ServiceToken) -> Result<Running> {
+    let config = settings::read::<gateway::config::Settings>(settings)?.with_token(token.clone())?;
+    let public = TcpListener::bind(addresses.gateway).await?;
+    let listeners = gateway::Listeners { public, admin: None };
+    Ok(Running::spawn(|lifecycle| async { Ok(gateway::run(config, listeners, lifecycle).await?) }))
+}
+
+// === impl Running ===
+
+impl Running {
+    fn spawn<F>(run: impl FnOnce(Lifecycle) -> F) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let lifecycle = Lifecycle::new();
+        Self { task: tokio::spawn(run(lifecycle.clone())), lifecycle }
+    }
+}

@@ -1,0 +1,12 @@
+//! The system from outside, one module an area; `docs/TESTING.md` says how to run one.
+
+mod answers;
+mod budgets;
+mod edge;
+mod events;
+mod members;
+mod peers;
+mod sessions;
+mod sockets;
+mod tenancy;
+mod walk;
