@@ -5,7 +5,10 @@ use proto::calendar::v1::{EventFields, MinuteList, NameList};
 use serde::{Deserialize, de::IgnoredAny};
 use utoipa::{
     ToSchema,
-    openapi::{Object, ObjectBuilder, Type},
+    openapi::{
+        Array, Object, ObjectBuilder, Type,
+        schema::{ArrayBuilder, SchemaType},
+    },
 };
 
 use crate::routes::merge_patch::Edit;
@@ -38,8 +41,8 @@ pub(super) struct NewEvent {
     /// Usernames of members; the creator is always among them.
     #[schema(nullable, max_items = 200)]
     participants: Option<Vec<String>>,
-    /// Minutes before the start, at most 527,040 (a year); without any, the calendar's.
-    #[schema(nullable, max_items = 20)]
+    /// Minutes before the start; without any, the calendar's.
+    #[schema(schema_with = minutes)]
     reminders: Option<Vec<u32>>,
     /// Not yet: anything but null is answered `unsupported`.
     #[schema(schema_with = null)]
@@ -82,7 +85,7 @@ pub(super) struct EventPatch {
     #[schema(value_type = Option<Vec<String>>, max_items = 200)]
     #[serde(default)]
     participants: Edit<Vec<String>>,
-    #[schema(value_type = Option<Vec<u32>>, max_items = 20)]
+    #[schema(schema_with = minutes)]
     #[serde(default)]
     reminders: Edit<Vec<u32>>,
     /// Not yet: anything but null is answered `unsupported`.
@@ -133,6 +136,15 @@ impl EventPatch {
         };
         Ok((fields, cleared))
     }
+}
+
+/// Reminders, or null: at most 20, each at most a year before the start.
+pub(super) fn minutes() -> Array {
+    let minute =
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(366 * 24 * 60));
+    let list =
+        ArrayBuilder::new().items(minute).max_items(Some(20)).description(Some("Minutes before the start"));
+    list.schema_type(SchemaType::from_iter([Type::Array, Type::Null])).build()
 }
 
 /// Nothing but null, for now.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::calendar_view::CalendarView;
+use super::{calendar_view::CalendarView, event_fields::minutes};
 use crate::{
     edge::session::Caller,
     problem::Problem,
@@ -42,8 +42,8 @@ struct CalendarPatch {
     #[schema(value_type = Option<String>, pattern = "^(#[0-9A-Fa-f]{6})?$")]
     #[serde(default)]
     color: Edit<String>,
-    /// Minutes before the start; null for none.
-    #[schema(value_type = Option<Vec<u32>>, max_items = 20)]
+    /// Null for none.
+    #[schema(schema_with = minutes)]
     #[serde(default)]
     default_reminders: Edit<Vec<u32>>,
 }
