@@ -91,9 +91,7 @@ export const events = folder(
   request("Create an event in a foreign calendar", "POST /calendar/create_event", {
     as: "bob",
     body: dinner,
-    then: [expect(404, "not a member", () => {
-      pm.expect(pm.response.json().code).to.be.oneOf(["not_a_member", "calendar_not_found"]);
-    })],
+    then: [refused(404, "not_a_member")],
   }),
   request("Create an event from what is no JSON", "POST /calendar/create_event", {
     body: "{",
@@ -111,9 +109,7 @@ export const events = folder(
   }),
   request("Get events of a calendar that is not joined", "GET /calendar/get_events?calendar_name={{calendar}}", {
     as: "bob",
-    then: [expect(404, "not found", () => {
-      pm.expect(pm.response.json().code).to.be.oneOf(["calendar_not_found", "not_a_member", "no_events"]);
-    })],
+    then: [refused(404, "not_a_member")],
   }),
   request("Get events from no time", "GET /calendar/get_events?from=yesterday", { then: [refused(400, "invalid", "from")] }),
   request("List events of a calendar", "GET /calendar/calendars/{{calendar_id}}/events?from=2026-07-01T00:00:00Z&to=2026-08-01T00:00:00Z&limit=1", {

@@ -36,7 +36,7 @@ struct Wanted {
 }
 
 pub(in crate::routes) fn endpoint() -> Endpoint {
-    let faults = &[Reason::Invalid, Reason::NoEvents, Reason::CalendarNotFound];
+    let faults = &[Reason::Invalid, Reason::NoEvents, Reason::CalendarNotFound, Reason::NotAMember];
     Endpoint::new(routes!(get_events), "get_events", Audience::Callers, faults)
 }
 
