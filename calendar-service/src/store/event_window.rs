@@ -45,21 +45,30 @@ impl Store {
             from calendars c
             join members m on m.calendar_id = c.calendar_id and m.account_id = $2
             join lateral (
-                select * from events near
+                -- Each part in the order of the index, and no longer than the page.
+                (select * from events near
                 where near.calendar_id = $1 and near.state = 'confirmed'
                     and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
                     and near.starts_at < coalesce($4::timestamptz, 'infinity')
                     and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
-                    and (near.starts_at, near.event_id) >
-                        (coalesce($5::timestamptz, '-infinity'), coalesce($6::uuid, '00000000-0000-0000-0000-000000000000'))
+                    and (near.starts_at, near.event_id) > (
+                        coalesce($5::timestamptz, '-infinity'),
+                        coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
+                    )
+                order by near.starts_at, near.event_id
+                limit $7)
                 union all
-                select * from events far
+                (select * from events far
                 where far.calendar_id = $1 and far.state = 'confirmed' and far.is_long
                     and far.ends_at > $3
                     and far.starts_at <= $3 - interval '7 days'
                     and far.starts_at < coalesce($4::timestamptz, 'infinity')
-                    and (far.starts_at, far.event_id) >
-                        (coalesce($5::timestamptz, '-infinity'), coalesce($6::uuid, '00000000-0000-0000-0000-000000000000'))
+                    and (far.starts_at, far.event_id) > (
+                        coalesce($5::timestamptz, '-infinity'),
+                        coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
+                    )
+                order by far.starts_at, far.event_id
+                limit $7)
             ) e on true
             where c.calendar_id = $1 and c.deleted_at is null
             order by e.starts_at, e.event_id
