@@ -133,12 +133,12 @@ async fn commit<R>(store: Store, calendar_id: Uuid, group: Vec<Post<R>>) -> Comm
         posts.push((username, receipt));
     }
     let statement = store.append_messages(calendar_id, &senders, &texts);
-    // The statement may still come to be after that: what nobody hears of it
-    // by the ack, everybody reads in the log.
+    // The statement may still come to be after that, so the answer is "not
+    // known", never "not done"; the log tells.
     let kept = match timeout(COMMIT_WITHIN, statement).await {
         Ok(Ok(kept)) => kept,
         Ok(Err(fault)) => return Committed::refused(posts, &fault),
-        Err(_) => return Committed::refused(posts, &Fault::unavailable("the database")),
+        Err(_) => return Committed::refused(posts, &Fault::of(Reason::DeadlineExceeded)),
     };
     let mut places = kept.iter().peekable();
     let mut committed = Committed { changes: Vec::with_capacity(kept.len()), outcomes: Vec::new() };

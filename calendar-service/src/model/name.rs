@@ -16,9 +16,10 @@ pub fn read_name(text: &str) -> Result<String, &'static str> {
 }
 
 /// The same name in another case has the same key. Upper case first: only then
-/// do 'ß' and 'SS', or the three sigmas, meet.
+/// do 'ß' and 'SS', or the three sigmas, meet. U+0000, which PostgreSQL cannot
+/// hold, becomes U+0001, which no name has: such a key is asked for and not found.
 pub fn fold(name: &str) -> String {
-    name.trim().nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect()
+    name.trim().replace('\0', "\u{1}").nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect()
 }
 
 /// A text of several lines as it is kept: line ends are `\n`, no other control
@@ -90,6 +91,7 @@ mod tests {
             assert_eq!(fold(one), fold(other));
         }
         assert_ne!(fold("a"), fold("b"));
+        assert!(!fold("a\0b").contains('\0') && fold("a\0b") != fold("ab"));
     }
 
     #[test]
