@@ -88,15 +88,18 @@ struct Series {
 impl Requests {
     /// Counts one request. `route` is a template, `method` one of a closed set.
     pub fn record(&self, route: &str, method: &'static str, status: u16, took: Duration) {
-        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get(route).and_then(|route| route.get(&(method, status))).cloned();
-        let series = known.unwrap_or_else(|| {
+        let series = self.known(route, method, status).unwrap_or_else(|| {
             let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
             let of_route = series.entry(route.into()).or_default();
             of_route.entry((method, status)).or_insert_with(|| Series::new(route, method, status)).clone()
         });
         series.count.increment(1);
         series.seconds.record(took);
+    }
+
+    fn known(&self, route: &str, method: &'static str, status: u16) -> Option<Series> {
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        series.get(route)?.get(&(method, status)).cloned()
     }
 }
 
