@@ -26,6 +26,7 @@ mod metrics;
 pub mod model;
 pub mod outbox;
 pub mod password;
+mod patience;
 mod rpc;
 pub mod saga;
 pub mod service;

@@ -6,7 +6,10 @@ use std::time::Duration;
 use chassis::{fault::Fault, lifecycle::Lifecycle};
 use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
 
-use crate::store::{SagaState, Store};
+use crate::{
+    patience::in_time,
+    store::{SagaState, Store},
+};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
@@ -30,7 +33,7 @@ pub(crate) fn describe() {
 pub(crate) async fn run(store: Store, lifecycle: Lifecycle) {
     while !lifecycle.is_draining() {
         look_at_pool(&store);
-        if let Err(fault) = look(&store).await {
+        if let Err(fault) = in_time(look(&store)).await {
             tracing::debug!(error = %fault, "cannot look at sagas and outbox");
         }
         tokio::select! { () = tokio::time::sleep(EVERY) => {}, () = lifecycle.draining() => {} }

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
+    patience::in_time,
     service::Service,
     store::{OutboxRow, Tx},
 };
@@ -114,7 +115,7 @@ pub async fn run(service: Service) {
 
 /// One round; answers whether there was something to do.
 pub async fn round(service: &Service) -> Result<bool, Fault> {
-    let claimed = service.store.claim_outbox(ROUND, LEASE).await?;
+    let claimed = in_time(service.store.claim_outbox(ROUND, LEASE)).await?;
     let worked = !claimed.is_empty();
     stream::iter(claimed).for_each_concurrent(AT_ONCE, |row| attempt(service, row)).await;
     Ok(worked)
@@ -135,7 +136,7 @@ async fn attempt(service: &Service, row: OutboxRow) {
     let bound = RETRY.bound(row.attempts.unsigned_abs());
     let delay = bound.mul_f64(rand::rng().random_range(0.5..1.0));
     // If this fails as well, the lease runs out and somebody tries again.
-    if let Err(fault) = service.store.postpone_outbox(&row, delay.as_secs_f64()).await {
+    if let Err(fault) = in_time(service.store.postpone_outbox(&row, delay.as_secs_f64())).await {
         tracing::warn!(outbox_id = row.outbox_id, error = %fault, "cannot postpone a delivery");
     }
 }

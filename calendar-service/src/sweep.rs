@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 
 use chassis::{fault::Fault, lifecycle::Lifecycle};
 
-use crate::store::Store;
+use crate::{patience::in_time, store::Store};
 
 /// Between two sweeps.
 const EVERY: Duration = Duration::from_mins(1);
@@ -32,7 +32,7 @@ where
     F: Future<Output = Result<u64, Fault>>,
 {
     while !lifecycle.is_draining() {
-        match step().await {
+        match in_time(step()).await {
             Ok(rows) => {
                 metrics::counter!("swept_rows_total", "service" => "calendar", "table" => what)
                     .increment(rows);

@@ -15,7 +15,8 @@ use tracing::Instrument as _;
 
 use super::{ANSWER_WITHIN, PATIENCE, Plan};
 use crate::{
-    model::{ChangeKind, EventView, NewChange},
+    model::{Change, ChangeKind, EventView, NewChange},
+    patience::in_time,
     service::Service,
     store::{NewSaga, SagaState},
 };
@@ -76,7 +77,7 @@ async fn forward(service: &Service, plan: &Plan) -> Result<i64, Stop> {
         at: plan.at,
         patience: PATIENCE.as_secs_f64(),
     };
-    if !service.store.begin_saga(&new).await.map_err(Stop::Undo)? {
+    if !in_time(service.store.begin_saga(&new)).await.map_err(Stop::Undo)? {
         return Err(Stop::Refused(refusal(service, plan).await));
     }
     hit("saga.t1.after").await.map_err(Stop::Undo)?;
@@ -84,12 +85,17 @@ async fn forward(service: &Service, plan: &Plan) -> Result<i64, Stop> {
     reserve(service, plan).await.map_err(Stop::Undo)?;
     hit("saga.reserve.after").await.map_err(Stop::Undo)?;
     hit("saga.t3.before").await.map_err(Stop::Undo)?;
-    confirm(service, plan).await.map_err(Stop::Undo)
+    let change = in_time(confirm(service, plan)).await.map_err(Stop::Undo)?;
+    // What happens from here on cannot be refused any more.
+    let _ = hit("saga.t3.after").await;
+    let seq = change.seq;
+    service.announce(vec![change]);
+    Ok(seq)
 }
 
 /// The caller's place changed between the check and T1.
 async fn refusal(service: &Service, plan: &Plan) -> Fault {
-    match service.store.membership(plan.view.calendar_id, plan.account_id).await {
+    match in_time(service.store.membership(plan.view.calendar_id, plan.account_id)).await {
         Ok(Some(place)) => place.role.may_write().err().unwrap_or_else(unavailable),
         Ok(None) => Fault::of(Reason::NotAMember),
         Err(fault) => fault,
@@ -121,8 +127,8 @@ fn by_name(fault: &Fault, plan: &Plan) -> Fault {
     Fault::new(Reason::ParticipantUnknown, detail).with_names(names)
 }
 
-/// T3, the point of no return; answers the event's seq.
-async fn confirm(service: &Service, plan: &Plan) -> Result<i64, Fault> {
+/// T3, the point of no return.
+async fn confirm(service: &Service, plan: &Plan) -> Result<Change, Fault> {
     let mut tx = service.store.begin().await?;
     let place = tx.enter(plan.view.calendar_id, plan.account_id).await?;
     let place = place.ok_or_else(|| Fault::of(Reason::NotAMember))?;
@@ -135,21 +141,18 @@ async fn confirm(service: &Service, plan: &Plan) -> Result<i64, Fault> {
     };
     let change = tx.confirm_saga(plan.saga_id, &place, change).await?.ok_or_else(unavailable)?;
     tx.commit().await?;
-    // What happens from here on cannot be refused any more.
-    let _ = hit("saga.t3.after").await;
-    let seq = change.seq;
-    service.announce(vec![change]);
-    Ok(seq)
+    Ok(change)
 }
 
 /// Orders the undo, durably. Only then `fault` may be said.
 async fn undo(service: &Service, plan: Plan, fault: Fault) -> Result<EventView, Fault> {
     let unknown = || Fault::of(Reason::DeadlineExceeded);
     hit("saga.abort.before").await.map_err(|_| unknown())?;
-    let mut ordered = service.store.abort_saga(plan.saga_id, fault.reason.as_str()).await;
+    let order = || in_time(service.store.abort_saga(plan.saga_id, fault.reason.as_str()));
+    let mut ordered = order().await;
     if ordered.is_err() {
         sleep(Duration::from_millis(100)).await;
-        ordered = service.store.abort_saga(plan.saga_id, fault.reason.as_str()).await;
+        ordered = order().await;
     }
     let ordered = ordered.map_err(|_| unknown())?;
     let _ = hit("saga.abort.after").await;
@@ -157,7 +160,7 @@ async fn undo(service: &Service, plan: Plan, fault: Fault) -> Result<EventView, 
     if ordered {
         return Err(said(fault));
     }
-    match service.store.saga_state(plan.saga_id).await.map_err(|_| unknown())? {
+    match in_time(service.store.saga_state(plan.saga_id)).await.map_err(|_| unknown())? {
         // The answer to T3's commit was lost, the commit was not.
         Some(SagaState::Confirming | SagaState::Confirmed) => {
             service.nudge.outbox.notify_one();

@@ -8,6 +8,7 @@ use rand::Rng as _;
 use tokio::time::timeout;
 
 use crate::{
+    patience::in_time,
     service::Service,
     store::{ClaimedSaga, SagaState},
 };
@@ -47,7 +48,7 @@ pub async fn run(service: Service) {
 
 /// One round; answers whether there was something to do.
 pub async fn round(service: &Service) -> Result<bool, Fault> {
-    let claimed = service.store.claim_sagas(ROUND, LEASE).await?;
+    let claimed = in_time(service.store.claim_sagas(ROUND, LEASE)).await?;
     let worked = !claimed.is_empty();
     stream::iter(claimed).for_each_concurrent(AT_ONCE, |saga| attempt(service, saga)).await;
     Ok(worked)
@@ -69,7 +70,7 @@ async fn attempt(service: &Service, saga: ClaimedSaga) {
         tracing::warn!(saga_id = %saga.saga_id, attempts = saga.attempts, error = %fault, "cannot undo a saga yet");
     }
     // If this fails as well, the lease runs out and somebody tries again.
-    if let Err(fault) = service.store.postpone_saga(&saga, delay.as_secs_f64(), park).await {
+    if let Err(fault) = in_time(service.store.postpone_saga(&saga, delay.as_secs_f64(), park)).await {
         tracing::warn!(saga_id = %saga.saga_id, error = %fault, "cannot postpone a saga");
     }
 }
