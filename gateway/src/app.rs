@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{
     clock::{Clock, SystemClock},
-    http_server::{self, HttpLimits},
+    http_server,
     lifecycle::Lifecycle,
     tokens::Verifier,
 };
@@ -85,10 +85,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
             }
         });
     }
-    let limits = HttpLimits { connections: config.connections, ..HttpLimits::default() };
-    http_server::serve(listeners.public, service, limits, lifecycle.clone())
-        .await
-        .map_err(RunError::Serve)?;
+    let served = http_server::serve(listeners.public, service, config.http, lifecycle.clone()).await;
+    served.map_err(RunError::Serve)?;
     lifecycle.finish().await;
     Ok(())
 }

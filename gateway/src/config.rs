@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use chassis::service_token::ServiceToken;
+use chassis::{http_server::HttpLimits, service_token::ServiceToken};
 use http::{HeaderValue, Uri, uri::Authority};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -82,8 +82,8 @@ pub struct Config {
     pub https: bool,
     /// Opens internal methods.
     pub service_token: ServiceToken,
-    /// Connections at once.
-    pub connections: usize,
+    /// What a peer may hold.
+    pub http: HttpLimits,
     /// Open sockets at once.
     pub tunnels: usize,
     /// Requests a minute.
@@ -131,7 +131,7 @@ impl Settings {
             origins: Origins::new(allowed),
             https,
             service_token,
-            connections: self.connections.get(),
+            http: HttpLimits { connections: self.connections.get(), ..HttpLimits::default() },
             tunnels: self.tunnels.get(),
             limits: self.limits,
         })

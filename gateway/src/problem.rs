@@ -11,7 +11,8 @@ use std::{borrow::Cow, time::Duration};
 use axum::response::{IntoResponse, Response};
 use chassis::fault::{Fault, FaultCode, FieldError, Reason};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// The media type of every failure.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -33,6 +34,28 @@ struct Members {
     fields: Vec<FieldError>,
     names: Vec<String>,
     retry_after: Option<Duration>,
+}
+
+/// The members in the order in which people read them.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<BrokenField<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    names: &'a [String],
+}
+
+#[derive(Serialize)]
+struct BrokenField<'a> {
+    field: &'a str,
+    message: &'a str,
 }
 
 // === impl Problem ===
@@ -124,23 +147,29 @@ impl Problem {
         self.0.status
     }
 
-    /// The document, for one request.
+    /// The document of one request, JSON.
+    pub fn to_json(&self, request_id: &str) -> String {
+        serde_json::to_string(&self.members(request_id)).unwrap_or_default()
+    }
+
+    /// The document of one request, for what describes the interface.
     pub fn document(&self, request_id: &str) -> Value {
-        let mut document = Map::new();
-        document.insert("type".into(), format!("{TYPE}{}", self.0.code).into());
-        document.insert("title".into(), self.0.title.into());
-        document.insert("status".into(), self.0.status.as_u16().into());
-        document.insert("detail".into(), self.0.detail.as_ref().into());
-        document.insert("code".into(), self.0.code.into());
-        document.insert("request_id".into(), request_id.into());
-        if !self.0.fields.is_empty() {
-            let errors = self.0.fields.iter().map(|e| json!({ "field": e.field, "message": e.message }));
-            document.insert("errors".into(), errors.collect());
+        serde_json::to_value(self.members(request_id)).unwrap_or_default()
+    }
+
+    fn members<'a>(&'a self, request_id: &'a str) -> Document<'a> {
+        let Members { status, code, title, detail, fields, names, .. } = &*self.0;
+        let errors = fields.iter().map(|error| BrokenField { field: &error.field, message: &error.message });
+        Document {
+            kind: format!("{TYPE}{code}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            code,
+            request_id,
+            errors: errors.collect(),
+            names,
         }
-        if !self.0.names.is_empty() {
-            document.insert("names".into(), self.0.names.clone().into());
-        }
-        document.into()
     }
 }
 
@@ -210,7 +239,7 @@ mod tests {
     fn the_text_of_a_server_error_stays_inside() {
         for reason in [Reason::Internal, Reason::Unavailable, Reason::DeadlineExceeded] {
             let problem = Problem::from(Fault::new(reason, "relation \"account\" does not exist"));
-            assert!(!problem.document("r").to_string().contains("relation"), "{reason:?}");
+            assert!(!problem.to_json("r").contains("relation"), "{reason:?}");
         }
     }
 

@@ -29,7 +29,7 @@ pub fn rescue(mut response: Response, id: &RequestId, method: &Method) -> Respon
 }
 
 fn write(mut response: Response, problem: &Problem, id: &RequestId, method: &Method) -> Response {
-    let document = problem.document(id.as_str()).to_string();
+    let document = problem.to_json(id.as_str());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, problem::CONTENT_TYPE);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));

@@ -109,3 +109,80 @@ fn address(hop: &str) -> Option<IpAddr> {
     let ip = hop.parse().ok().or_else(|| hop.parse().ok().map(|socket: SocketAddr| socket.ip()));
     ip.or_else(bare).map(|ip: IpAddr| ip.to_canonical())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn proxies(networks: &[&str]) -> TrustedProxies {
+        let networks = networks.iter().map(|network| network.parse().expect("a network"));
+        TrustedProxies::new(networks.collect::<Vec<_>>())
+    }
+
+    fn client(trusted: &[&str], peer: &str, lines: &[&str]) -> String {
+        let peer = Peer(SocketAddr::new(peer.parse().expect("an address"), 4711));
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line.as_bytes()).expect("a value"));
+        }
+        proxies(trusted).client(Some(&peer), &headers).to_string()
+    }
+
+    #[test]
+    fn a_header_from_an_untrusted_peer_means_nothing() {
+        assert_eq!(client(&[], "192.0.2.1", &["203.0.113.7"]), "192.0.2.1");
+        assert_eq!(client(&["10.0.0.0/8"], "192.0.2.1", &["203.0.113.7"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn behind_proxies_it_is_the_right_most_hop_that_is_not_one() {
+        let ours = &["10.0.0.0/8", "2001:db8:1::/48"];
+        for (lines, expected) in [
+            (&["203.0.113.7"][..], "203.0.113.7"),
+            // The client may write what it likes on the left.
+            (&["198.51.100.9, 203.0.113.7"], "203.0.113.7"),
+            (&["10.9.9.9, 203.0.113.7, 10.0.0.2"], "203.0.113.7"),
+            (&["198.51.100.9", "203.0.113.7, 10.0.0.2"], "203.0.113.7"),
+            (&["203.0.113.7, 2001:db8:1::5"], "203.0.113.7"),
+            (&["2001:db8:2::7"], "2001:db8:2::7"),
+            // With a port, in brackets, mapped.
+            (&["203.0.113.7:5000"], "203.0.113.7"),
+            (&["[2001:db8:2::7]:5000"], "2001:db8:2::7"),
+            (&["[2001:db8:2::7]"], "2001:db8:2::7"),
+            (&["::ffff:203.0.113.7"], "203.0.113.7"),
+            // What is no address ends the search at what a proxy of ours wrote.
+            (&["203.0.113.7, nonsense, 10.0.0.2"], "10.0.0.2"),
+            (&["203.0.113.7, "], "10.0.0.1"),
+            (&["unknown"], "10.0.0.1"),
+            (&["\u{fc}"], "10.0.0.1"),
+            // Nobody but proxies: the one farthest out.
+            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            (&[], "10.0.0.1"),
+        ] {
+            assert_eq!(client(ours, "10.0.0.1", lines), expected, "{lines:?}");
+        }
+        assert_eq!(client(ours, "::ffff:10.0.0.1", &["203.0.113.7"]), "203.0.113.7", "a mapped peer");
+    }
+
+    #[test]
+    fn ipv6_counts_by_its_64() {
+        let network = |ip: &str| ClientAddress::new(ip.parse().expect("an address")).network().to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+
+    proptest! {
+        /// Whatever a client puts in front, what our proxy appended is what counts.
+        #[test]
+        fn a_client_cannot_choose_its_address(forged in "[ -~]{0,80}", real in any::<[u8; 4]>()) {
+            let real = IpAddr::from(real);
+            prop_assume!(!proxies(&["10.0.0.0/8"]).contains(real));
+            let line = format!("{forged}, {real}");
+            prop_assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &[&line]), real.to_string());
+        }
+    }
+}

@@ -18,6 +18,12 @@ const PATH: PathAndQuery = PathAndQuery::from_static("/ws");
 /// The listener answers a handshake at once or not at all.
 const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// What the client shows.
+enum Shown {
+    Token(BearerToken),
+    Ticket(String),
+}
+
 /// `GET /ws`: 400, 401, 403, 426, 429, 503, or 101.
 pub(super) async fn ws(
     State(app): State<App>,
@@ -25,15 +31,20 @@ pub(super) async fn ws(
     mut request: Request,
 ) -> Result<Response, Problem> {
     app.origins.check(request.headers())?;
+    let shown = match caller {
+        Some(caller) => Shown::Token(caller.identity.token),
+        None => Shown::Ticket(ticket(request.uri().query())?),
+    };
     if !onward::is_websocket(&request) {
         let mut answer = Problem::upgrade_required().into_response();
         answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         return Ok(answer);
     }
     let place = app.tunnels.place()?;
-    let token = match caller {
-        Some(caller) => caller.identity.token,
-        None => redeem(&app, request.uri().query()).await?,
+    let token = match shown {
+        Shown::Token(token) => token,
+        // Last: a ticket is good once.
+        Shown::Ticket(ticket) => BearerToken::new(app.upstream.redeem_ticket(ticket).await?.token),
     };
     let body = axum::body::Body::empty();
     let onward = app.tunnels.onward(&request, PATH, onward::HANDSHAKE, Some(&token), body)?;
@@ -47,15 +58,14 @@ pub(super) async fn ws(
 }
 
 /// A browser's way in: a ticket, good once, instead of a header it cannot set.
-async fn redeem(app: &App, query: Option<&str>) -> Result<BearerToken, Problem> {
+fn ticket(query: Option<&str>) -> Result<String, Fault> {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let Some((_, ticket)) = pairs.find(|(name, _)| name == "ticket") else {
-        return Err(Fault::of(Reason::Unauthenticated).into());
+        return Err(Fault::of(Reason::Unauthenticated));
     };
     // A JSON Web Token has two dots, a ticket has none: somebody put theirs here.
     if ticket.contains('.') {
-        return Err(Fault::invalid("ticket", "is not a ticket; a token must not be in a URL").into());
+        return Err(Fault::invalid("ticket", "is not a ticket; a token must not be in a URL"));
     }
-    let redeemed = app.upstream.redeem_ticket(ticket.into_owned()).await?;
-    Ok(BearerToken::new(redeemed.token))
+    Ok(ticket.into_owned())
 }

@@ -1,10 +1,13 @@
 //! One service, as its generated client sees it.
 //!
 //! A call goes down: deadline → (idempotent: at most one more try) → channel.
-//! What cannot be reached is `UNAVAILABLE`, what does not answer in time
-//! `DEADLINE_EXCEEDED`; a client never sees a transport error.
+//! A client never sees a transport error. `UNAVAILABLE` means that nothing
+//! happened: the service was not reached, or the method changes nothing. A write
+//! that broke off after it was sent, or was not answered in time, is
+//! `DEADLINE_EXCEEDED`: nobody knows whether it happened.
 
 use std::{
+    error::Error,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -36,6 +39,17 @@ struct Inner {
     calls: UpstreamCalls,
 }
 
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// The request never left.
+    NotSent,
+    /// It left, and then the connection broke.
+    BrokeOff,
+    /// No answer within the deadline.
+    Late,
+}
+
 // === impl Pipe ===
 
 impl Pipe {
@@ -51,21 +65,22 @@ impl Pipe {
         let answer = if retry::is_idempotent(request.uri().path()) {
             let (first, second) = twice(request).await?;
             match self.once(first, deadline).await {
-                answer if is_unavailable(&answer) && budget.spend() => {
+                answer if code(&answer) == Code::Unavailable && budget.spend() => {
                     sleep(retry::wait()).await;
                     calls.retries.increment(1);
                     self.once(second, deadline).await
                 }
                 answer => answer,
             }
+            .map_err(|failure| failure.status(true))
         } else {
-            self.once(request, deadline).await
+            self.once(request, deadline).await.map_err(|failure| failure.status(false))
         };
-        calls.record(code(&answer));
+        calls.record(answer.as_ref().map_or_else(Status::code, |answer| grpc_status(answer.headers())));
         answer
     }
 
-    async fn once(&self, mut request: Request<Body>, deadline: Instant) -> Result<Response<Body>, Status> {
+    async fn once(&self, mut request: Request<Body>, deadline: Instant) -> Result<Response<Body>, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         // `m`: milliseconds (gRPC over HTTP/2, Timeout).
         let timeout = HeaderValue::try_from(format!("{}m", left.as_millis().max(1)));
@@ -73,12 +88,8 @@ impl Pipe {
             request.headers_mut().insert(GRPC_TIMEOUT, timeout);
         }
         match timeout_at(deadline, self.0.channel.clone().oneshot(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => {
-                tracing::warn!(error = chassis::fault::chain(&error), "a service cannot be reached");
-                Err(Status::unavailable("cannot be reached"))
-            }
-            Err(_elapsed) => Err(Status::deadline_exceeded("no answer in time")),
+            Ok(answer) => answer.map_err(|error| Failure::of(&error)),
+            Err(_elapsed) => Err(Failure::Late),
         }
     }
 }
@@ -112,13 +123,47 @@ fn grpc_status(headers: &HeaderMap) -> Code {
     headers.get(GRPC_STATUS).map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
 }
 
-fn code(answer: &Result<Response<Body>, Status>) -> Code {
+fn code(answer: &Result<Response<Body>, Failure>) -> Code {
     match answer {
         Ok(response) => grpc_status(response.headers()),
-        Err(status) => status.code(),
+        Err(Failure::NotSent | Failure::BrokeOff) => Code::Unavailable,
+        Err(Failure::Late) => Code::DeadlineExceeded,
     }
 }
 
-fn is_unavailable(answer: &Result<Response<Body>, Status>) -> bool {
-    code(answer) == Code::Unavailable
+// === impl Failure ===
+
+impl Failure {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let failure = chain(error).find_map(|cause| {
+            let unsent = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+            match cause {
+                cause if cause.is::<tonic::ConnectError>() || unsent => Some(Self::NotSent),
+                cause if cause.is::<tonic::TimeoutExpired>() => Some(Self::Late),
+                _ => None,
+            }
+        });
+        let failure = failure.unwrap_or(Self::BrokeOff);
+        if !matches!(failure, Self::Late) {
+            tracing::warn!(error = chassis::fault::chain(error), "a service cannot be reached");
+        }
+        failure
+    }
+
+    fn status(self, idempotent: bool) -> Status {
+        match self {
+            Self::NotSent => Status::unavailable("cannot be reached"),
+            Self::BrokeOff if idempotent => Status::unavailable("broke off"),
+            Self::BrokeOff | Self::Late => Status::deadline_exceeded("no answer in time"),
+        }
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let this = next?;
+        next = this.source();
+        Some(this)
+    })
 }

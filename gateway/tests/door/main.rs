@@ -1,0 +1,16 @@
+//! The gateway from outside, over real sockets, before services that exist for
+//! one test.
+
+mod auth;
+mod calendar;
+mod client;
+mod redis_server;
+mod signer;
+mod stack;
+
+mod answers;
+mod limits;
+mod sessions;
+mod slow_peers;
+mod sockets;
+mod upstream;

@@ -1,0 +1,100 @@
+//! What a client hears when a service does not do as it should.
+
+use std::time::Duration;
+
+use chassis::fault::Reason;
+use tokio::time::Instant;
+
+use crate::{
+    calendar::Next,
+    client::Answer,
+    stack::{Gateway, Stack},
+};
+
+const CREATE: &str = r#"{"calendar_name":"home","calendar_password":"secret"}"#;
+
+async fn read(gateway: &Gateway, token: &str) -> Answer {
+    gateway.client().get("/calendar/calendars", &[("Authorization", &format!("Bearer {token}"))]).await
+}
+
+async fn write(gateway: &Gateway, token: &str) -> Answer {
+    let headers = [("Authorization", &*format!("Bearer {token}"))];
+    gateway.client().send("POST", "/calendar/create_calendar", &headers, CREATE).await
+}
+
+fn calls(stack: &Stack, method: &str) -> usize {
+    stack.calendar.seen().iter().filter(|seen| seen.path.ends_with(method)).count()
+}
+
+#[tokio::test]
+async fn a_read_is_tried_twice_and_a_write_once() {
+    let stack = Stack::start().await;
+    let gateway = stack.gateway(&[]).await;
+    let person = stack.auth.person();
+    stack.calendar.script([Next::Refusal(Reason::Unavailable)]);
+    assert_eq!(read(&gateway, &person.token).await.status, 200);
+    assert_eq!(calls(&stack, "ListCalendars"), 2);
+    stack.calendar.script([Next::Refusal(Reason::Unavailable); 2]);
+    let refused = read(&gateway, &person.token).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(calls(&stack, "ListCalendars"), 4, "two tries at most");
+    stack.calendar.script([Next::Refusal(Reason::Unavailable)]);
+    assert_eq!(write(&gateway, &person.token).await.status, 503);
+    assert_eq!(calls(&stack, "CreateCalendar"), 1, "who knows whether it happened");
+    // A refusal that is an answer is not tried again.
+    stack.calendar.script([Next::Refusal(Reason::CalendarNotFound)]);
+    assert_eq!(read(&gateway, &person.token).await.status, 404);
+    assert_eq!(calls(&stack, "ListCalendars"), 5);
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_is_given_up_after_two_seconds() {
+    let stack = Stack::start().await;
+    let gateway = stack.gateway(&[]).await;
+    let person = stack.auth.person();
+    for write_it in [false, true] {
+        stack.calendar.script([Next::Hangs, Next::Hangs]);
+        let begun = Instant::now();
+        let answer =
+            if write_it { write(&gateway, &person.token).await } else { read(&gateway, &person.token).await };
+        assert_eq!((answer.status, answer.code().as_str()), (504, "deadline_exceeded"));
+        assert!(begun.elapsed() < Duration::from_millis(2900), "{:?}", begun.elapsed());
+    }
+    let seen = stack.calendar.seen();
+    let timeout = seen.last().expect("a call").headers["grpc-timeout"].to_str().expect("text");
+    assert!(timeout.ends_with('m') && timeout.len() <= 5, "{timeout}");
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_503() {
+    let stack = Stack::start().await;
+    let gateway = stack.gateway_with(&[], |config| {
+        config.calendar_url = "http://127.0.0.1:1".parse().expect("a URI");
+        config.calendar_sockets = "127.0.0.1:1".parse().expect("an authority");
+    });
+    let gateway = gateway.await;
+    let person = stack.auth.person();
+    assert_eq!(read(&gateway, &person.token).await.status, 503);
+    assert_eq!(write(&gateway, &person.token).await.status, 503);
+    let headers = [("Authorization", &*format!("Bearer {}", person.token))];
+    assert_eq!(gateway.client().websocket("/ws", &headers).await.0.status, 503);
+}
+
+#[tokio::test]
+async fn the_callers_token_goes_on_and_nothing_else_of_theirs() {
+    let stack = Stack::start().await;
+    let gateway = stack.gateway(&[]).await;
+    let person = stack.auth.person();
+    let headers = [
+        ("Authorization", &*format!("bearer   {}", person.token)),
+        ("X-Service-Token", "forged"),
+        ("Cookie", "a=b"),
+        ("Grpc-Timeout", "1H"),
+    ];
+    assert_eq!(gateway.client().get("/calendar/calendars", &headers).await.status, 200);
+    let seen = stack.calendar.seen().pop().expect("a call");
+    assert_eq!(seen.headers["authorization"], format!("Bearer {}", person.token));
+    assert!(!seen.headers.contains_key("x-service-token") && !seen.headers.contains_key("cookie"));
+    assert_ne!(seen.headers["grpc-timeout"], "1H");
+}
