@@ -9,6 +9,8 @@ use std::path::PathBuf;
 /// Where a running product is to be found.
 #[derive(Debug, Clone)]
 pub struct Announcement {
+    /// How this program was called.
+    pub program: String,
     /// The public listener.
     pub gateway: SocketAddr,
     /// The operator's listener.
@@ -21,7 +23,7 @@ pub struct Announcement {
 
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gateway, admin, data_dir, postgres } = self;
+        let Self { program, gateway, admin, data_dir, postgres } = self;
         let json = "-H 'content-type: application/json'";
         writeln!(f, "Shared Calendar is running. Ctrl-C stops it.\n")?;
         writeln!(f, "  for everybody   http://{gateway}        (try every route: http://{gateway}/docs)")?;
@@ -35,7 +37,7 @@ impl fmt::Display for Announcement {
         let person = r#"{"username":"ann","password":"correct horse"}"#;
         writeln!(f, "  curl -s http://{gateway}/user/register {json} -d '{person}'")?;
         writeln!(f, "  curl -s http://{gateway}/user/login {json} -d '{person}'")?;
-        write!(f, "  TOKEN=… shared-calendar room --calendar NAME --password PASSWORD")
+        write!(f, "  TOKEN=… {program} room --calendar NAME --password PASSWORD")
     }
 }
 
@@ -46,15 +48,20 @@ mod tests {
     #[test]
     fn says_where_and_what_to_try() {
         let text = Announcement {
+            program: "target/release/shared-calendar".to_owned(),
             gateway: ([127, 0, 0, 1], 8080).into(),
             admin: ([127, 0, 0, 1], 8079).into(),
             data_dir: "/data".into(),
             postgres: None,
         }
         .to_string();
-        for part in
-            ["http://127.0.0.1:8080/docs", "http://127.0.0.1:8079/readyz", "/user/register", "/data\n"]
-        {
+        for part in [
+            "http://127.0.0.1:8080/docs",
+            "http://127.0.0.1:8079/readyz",
+            "/user/register",
+            "release/shared-calendar room",
+            "/data\n",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -43,6 +43,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     };
     let gateway = listeners.gateway.local_addr().map_err(RunError::Listen)?;
     let announcement = Announcement {
+        program: std::env::args().next().unwrap_or_else(|| "shared-calendar".to_owned()),
         gateway,
         admin,
         data_dir: data_dir.path().to_path_buf(),
