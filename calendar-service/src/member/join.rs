@@ -31,11 +31,7 @@ pub async fn join(
         return Err(Fault::of(Reason::Barred));
     }
     check(service, caller, &found, password).await?;
-    let joined = admit(service, caller, found).await?;
-    if let Err(fault) = service.store.refund_try(joined.calendar_id, caller.account_id).await {
-        tracing::warn!(error = %fault, "cannot take back a counted try of a right password");
-    }
-    Ok(joined)
+    admit(service, caller, found).await
 }
 
 /// The caller's place in the calendar of this name (`newly` is false).
@@ -58,8 +54,15 @@ async fn check(
     let password = password.ok_or_else(wrong)?;
     service.store.count_try(found.calendar_id, caller.account_id).await?;
     check_password(password).map_err(|_| wrong())?;
-    let right = service.passwords.verify(password.to_owned(), found.password_hash.clone()).await?;
-    if right { Ok(()) } else { Err(wrong()) }
+    let verified = service.passwords.verify(password.to_owned(), found.password_hash.clone()).await;
+    if verified == Ok(false) {
+        return Err(wrong());
+    }
+    // Right, or not looked at: only wrong ones count.
+    if let Err(fault) = service.store.refund_try(found.calendar_id, caller.account_id).await {
+        tracing::warn!(error = %fault, "cannot take back a counted try at a password");
+    }
+    verified.map(drop)
 }
 
 async fn admit(service: &Service, caller: &Identity, found: FoundCalendar) -> Result<Joined, Fault> {

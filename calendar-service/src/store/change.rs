@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chassis::fault::Fault;
 use uuid::Uuid;
 
-use super::{Store, Tx};
+use super::{Store, Tx, column::corrupt};
 use crate::model::{Change, ChangeKind, NewChange};
 
 impl Tx {
@@ -72,18 +72,20 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        let changes = rows.into_iter().filter_map(|row| {
-            Some(Change {
+        let changes = rows.into_iter().map(|row| {
+            Ok(Change {
                 calendar_id,
                 seq: row.seq,
-                kind: ChangeKind::parse(&row.kind)?,
+                // Leaving one out would be a gap.
+                kind: ChangeKind::parse(&row.kind)
+                    .ok_or_else(|| corrupt("calendar_changes", "kind", &row.kind))?,
                 by: row.by_name.into(),
                 at: row.at.to_jiff(),
                 subject: row.subject,
                 payload: Arc::from(row.payload),
             })
         });
-        Ok(changes.collect())
+        changes.collect()
     }
 
     /// The messages of a calendar before `seq`, newest first, at most `limit`.
