@@ -1,7 +1,7 @@
 //! Access tokens: EdDSA JSON Web Tokens, checked by every service again.
 //!
 //! jsonwebtoken's defaults are soft; what we require instead stands in
-//! [`verifier`] (PROMISES, rule 13).
+//! `verifier.rs` (PROMISES, rule 13).
 
 mod source;
 mod verifier;
