@@ -81,10 +81,12 @@ pub struct ConfigError {
 impl Settings {
     /// The configuration, given the service token: for a process that makes its own.
     pub fn with_token(self, service_token: ServiceToken) -> Result<Config, ConfigError> {
-        // The error may quote the address, which holds a password.
-        PgConnectOptions::from_str(self.database_url.expose_secret()).map_err(|_| {
-            invalid("CALENDAR_DATABASE_URL", "must be like postgres://user@host:port/database")
-        })?;
+        let url = self.database_url.expose_secret();
+        // sqlx takes any scheme; its error may quote the address, which holds a password.
+        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if !is_postgres || PgConnectOptions::from_str(url).is_err() {
+            return Err(invalid("CALENDAR_DATABASE_URL", "must be like postgres://user@host:port/database"));
+        }
         let auth_url = match (self.auth_url.scheme_str(), self.auth_url.authority()) {
             (Some("http" | "https"), Some(_)) => self.auth_url,
             _ => return Err(invalid("AUTH_URL", "must be like http://host:port")),
@@ -160,7 +162,7 @@ mod tests {
             ("--sockets-per-account", "0", "sockets-per-account"),
             ("--database-connections", "1", "database-connections"),
         ] {
-            let refused = config(&[argument, value]).err().unwrap();
+            let refused = config(&[argument, value]).err().unwrap_or_default();
             assert!(refused.contains(variable), "{argument} {value}: {refused}");
             assert!(!refused.contains("secret"), "{refused}");
         }
