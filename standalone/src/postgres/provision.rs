@@ -49,21 +49,27 @@ impl Database {
 pub(super) async fn provision(place: &Place) -> Result<(), PostgresError> {
     let mut connection = connect(place).await?;
     for database in [AUTH, CALENDAR] {
-        let role = sqlx::query_scalar!(
-            r#"select exists (select from pg_roles where rolname = $1) as "exists!""#,
+        // Looked at first: at all starts but one there is nothing to write.
+        let found = sqlx::query!(
+            r#"select
+                exists (select from pg_roles where rolname = $1) as "role!",
+                exists (select from pg_database where datname = $1) as "database!",
+                exists (
+                    select from pg_database
+                    where datname = $1 and not has_database_privilege('public', oid, 'connect')
+                ) as "closed!""#,
             database.name
         );
-        if !role.fetch_one(&mut connection).await? {
-            sqlx::raw_sql(database.create_role).execute(&mut connection).await?;
+        let found = found.fetch_one(&mut connection).await?;
+        for (done, statement) in [
+            (found.role, database.create_role),
+            (found.database, database.create),
+            (found.closed, database.close),
+        ] {
+            if !done {
+                sqlx::raw_sql(statement).execute(&mut connection).await?;
+            }
         }
-        let exists = sqlx::query_scalar!(
-            r#"select exists (select from pg_database where datname = $1) as "exists!""#,
-            database.name
-        );
-        if !exists.fetch_one(&mut connection).await? {
-            sqlx::raw_sql(database.create).execute(&mut connection).await?;
-        }
-        sqlx::raw_sql(database.close).execute(&mut connection).await?;
     }
     connection.close().await?;
     Ok(())
