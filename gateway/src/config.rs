@@ -156,10 +156,7 @@ fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
 }
 
 fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        _ => Err(invalid(variable, "must be like http://host:port")),
-    }
+    plain_http(variable, &uri).map(|_| uri)
 }
 
 fn plain_http(variable: &'static str, uri: &Uri) -> Result<Authority, ConfigError> {

@@ -47,9 +47,6 @@ pub struct Listeners {
 /// Why the gateway cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A service's address is not usable.
-    #[error("a service cannot be addressed")]
-    Upstream(#[from] tonic::transport::Error),
     /// Redis' address is not usable.
     #[error("Redis cannot be addressed")]
     Redis(#[source] redis::RedisError),

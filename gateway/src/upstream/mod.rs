@@ -5,6 +5,9 @@
 //! deadline, what is tried again, what a broken connection means, what is
 //! counted; and where endpoints come from.
 
+mod connection;
+mod endpoint;
+mod failure;
 mod internal;
 mod onward;
 mod pipe;
@@ -36,12 +39,8 @@ pub struct Upstream {
 
 impl Upstream {
     /// Services at these URIs; `token` opens their internal methods.
-    pub fn new(auth: &Uri, calendar: &Uri, token: ServiceToken) -> Result<Self, tonic::transport::Error> {
-        Ok(Self {
-            auth: Pipe::new("auth", chassis::rpc::channel(&auth.to_string())?),
-            calendar: Pipe::new("calendar", chassis::rpc::channel(&calendar.to_string())?),
-            token,
-        })
+    pub fn new(auth: Uri, calendar: Uri, token: ServiceToken) -> Self {
+        Self { auth: Pipe::new("auth", auth), calendar: Pipe::new("calendar", calendar), token }
     }
 
     /// Accounts, sessions, keys.

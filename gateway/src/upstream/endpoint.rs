@@ -1,0 +1,156 @@
+//! One address of a service: a connection that is made when it is needed, and
+//! unary exchanges over it.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use h2::{RecvStream, client::SendRequest};
+use http::{HeaderMap, Request, Response, Uri, request, uri::Scheme};
+use http_body::{Body, Frame};
+use tokio::sync::Mutex as AsyncMutex;
+use tonic::Status;
+
+use super::{connection, failure::Failure};
+
+/// A page of 1,000 events with long descriptions fits.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// An address, and the connection to it if there is one.
+pub(super) struct Endpoint {
+    origin: Uri,
+    sender: Mutex<Option<SendRequest<Bytes>>>,
+    /// Held by the one who connects; the others wait for what comes of it.
+    connecting: AsyncMutex<()>,
+}
+
+/// A whole answer: its messages, and what stood after them.
+pub(super) struct Whole {
+    messages: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Not connected yet. `origin` is `http://host:port`.
+    pub(super) fn new(origin: Uri) -> Self {
+        Self { origin, sender: Mutex::new(None), connecting: AsyncMutex::new(()) }
+    }
+
+    /// Sends one request, its message whole, and reads all of the answer.
+    pub(super) async fn exchange(
+        &self,
+        head: request::Parts,
+        message: Bytes,
+    ) -> Result<Response<Whole>, Failure> {
+        let mut sender = self.ready().await?;
+        let request = self.addressed(head)?;
+        let (answer, mut sending) =
+            sender.send_request(request, false).map_err(|error| Failure::of_stream(&error))?;
+        sending.send_data(message, true).map_err(|error| Failure::of_stream(&error))?;
+        let (head, body) = answer.await.map_err(|error| Failure::of_stream(&error))?.into_parts();
+        Ok(Response::from_parts(head, read(body).await?))
+    }
+
+    /// A connection that takes a request now.
+    async fn ready(&self) -> Result<SendRequest<Bytes>, Failure> {
+        // An error: the connection ended, or its peer goes away.
+        if let Some(sender) = self.connected()
+            && let Ok(sender) = sender.ready().await
+        {
+            return Ok(sender);
+        }
+        let _turn = self.connecting.lock().await;
+        if let Some(sender) = self.connected()
+            && let Ok(sender) = sender.ready().await
+        {
+            return Ok(sender);
+        }
+        let connected = match self.origin.authority() {
+            Some(authority) => connection::connect(authority).await,
+            None => Err(std::io::ErrorKind::InvalidInput.into()),
+        };
+        let sender = connected.map_err(|error| {
+            tracing::warn!(%error, service = %self.origin, "a service cannot be reached");
+            Failure::NotTaken
+        })?;
+        *self.slot() = Some(sender.clone());
+        sender.ready().await.map_err(|_| Failure::NotTaken)
+    }
+
+    fn connected(&self) -> Option<SendRequest<Bytes>> {
+        self.slot().clone()
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<SendRequest<Bytes>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request with our scheme and authority, as HTTP/2 wants them.
+    fn addressed(&self, head: request::Parts) -> Result<Request<()>, Failure> {
+        let mut uri = head.uri.into_parts();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = self.origin.authority().cloned();
+        let mut request = Request::new(());
+        *request.method_mut() = head.method;
+        *request.headers_mut() = head.headers;
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::NotTaken)?;
+        *request.version_mut() = http::Version::HTTP_2;
+        Ok(request)
+    }
+}
+
+async fn read(mut body: RecvStream) -> Result<Whole, Failure> {
+    let broken = |error: h2::Error| Failure::of_stream(&error);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(data) = poll_fn(|cx| body.poll_data(cx)).await {
+        let data = data.map_err(broken)?;
+        body.flow_control().release_capacity(data.len()).map_err(broken)?;
+        // Most answers are one frame, which is then not copied.
+        if first.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&data);
+        }
+        if rest.len() > MAX_ANSWER_BYTES {
+            tracing::error!("an answer of a service is over its bound");
+            return Err(Failure::BrokeOff);
+        }
+    }
+    let trailers = body.trailers().await.map_err(broken)?;
+    let messages = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(Whole { messages, trailers })
+}
+
+// === impl Whole ===
+
+impl Whole {
+    /// What stood after the messages; none where there were none.
+    pub(super) const fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if !self.messages.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.messages)))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
