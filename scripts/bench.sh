@@ -11,5 +11,5 @@ need_cargo
 ensure postgres
 # The queries are checked against the committed metadata: a build needs no database.
 SQLX_OFFLINE=true cargo build --release --locked \
-    --package auth-service --package calendar-service --package gateway --package load-benches
-exec "target/release/$program" "$@"
+    --bin auth-service --bin calendar-service --bin gateway --bin "$program"
+POSTGRES_BIN_DIR=$(postgres_programs) exec "target/release/$program" "$@"

@@ -1,13 +1,17 @@
 //! An HTTP/1.1 client that costs little: one kept connection, requests made
 //! beforehand, only length-delimited answers.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
+
+/// Longer than the gateway lets anybody wait.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One connection.
 #[derive(Debug)]
@@ -62,6 +66,12 @@ impl HttpClient {
 
     /// Sends a request and waits for its whole answer, whatever the status.
     pub async fn call(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        let head = timeout(PATIENCE, self.exchange(request)).await.context("no answer in time")??;
+        Ok(Answer { status: head.status, body: &self.buffer[head.length..] })
+    }
+
+    /// Leaves the answer in the buffer.
+    async fn exchange(&mut self, request: &[u8]) -> Result<Head> {
         self.stream.write_all(request).await.context("cannot send a request")?;
         self.buffer.clear();
         let head = loop {
@@ -76,7 +86,7 @@ impl HttpClient {
             self.read().await?;
         }
         ensure!(self.buffer.len() == end, "an answer is longer than it says");
-        Ok(Answer { status: head.status, body: &self.buffer[head.length..] })
+        Ok(head)
     }
 
     async fn read(&mut self) -> Result<()> {

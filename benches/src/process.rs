@@ -3,10 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::{
-    param::clock_ticks_per_second,
-    process::{Pid, Signal, kill_process},
-};
+use rustix::param::clock_ticks_per_second;
 
 /// A running process, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +28,6 @@ impl Process {
     /// The one that asks.
     pub fn current() -> Self {
         Self(std::process::id())
-    }
-
-    /// Asks it to end; nothing happens when it has ended.
-    pub(crate) fn interrupt(self) {
-        if let Some(pid) = Pid::from_raw(self.0 as i32) {
-            let _ = kill_process(pid, Signal::INT);
-        }
     }
 
     /// CPU time of all its threads, user and system, exact to a tick (10 ms).

@@ -1,7 +1,7 @@
 //! The whole product as separate processes, so that each one's cost is its own.
 
 use std::{
-    fs,
+    fs::{self, File},
     net::SocketAddr,
     ops::{AddAssign, Sub},
     path::PathBuf,
@@ -21,6 +21,8 @@ use crate::{
 /// More requests a minute than any machine sends: the limits of the contract
 /// stay in the path, and refuse nothing.
 const UNLIMITED: u32 = 100_000_000;
+/// Frames a second from one socket, likewise.
+const SOCKET_FRAMES: u32 = 10_000;
 
 /// PostgreSQL, auth-service, calendar-service and gateway.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct System {
     auth: Service,
     calendar: Service,
     gateway: Service,
+    // Of the folder, for as long as the run takes.
+    _lock: File,
 }
 
 /// CPU time per process, up to a moment or between two.
@@ -63,8 +67,10 @@ impl System {
         let descriptors = machine::raise_descriptors();
         let folder = folder()?.join(name);
         fs::create_dir_all(&folder)?;
+        let lock = File::create(folder.join("lock"))?;
+        lock.try_lock().with_context(|| format!("{} is in use by another run", folder.display()))?;
         println!("{}; {descriptors} open files a process; logs in {}", machine::describe(), folder.display());
-        let postgres = Postgres::start(&folder.join("data")).await?;
+        let postgres = Postgres::start(&folder).await?;
         let token = folder.join("service-token");
         fs::write(&token, Uuid::now_v7().to_string())?;
         let token = token.display().to_string();
@@ -98,6 +104,8 @@ impl System {
             ("CALENDAR_ADMIN_LISTEN", calendar_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
             ("SERVICE_TOKEN_FILE", token.clone()),
+            ("SOCKET_FRAMES", SOCKET_FRAMES.to_string()),
+            ("SOCKET_FRAME_BURST", SOCKET_FRAMES.to_string()),
         ];
         let mut gateway = vec![
             data_dir,
@@ -128,6 +136,7 @@ impl System {
             auth,
             calendar,
             gateway,
+            _lock: lock,
         })
     }
 
@@ -157,8 +166,7 @@ impl System {
         for service in [self.gateway, self.calendar, self.auth] {
             service.stop().await?;
         }
-        self.postgres.stop().await;
-        Ok(())
+        self.postgres.stop().await
     }
 }
 
