@@ -3,10 +3,14 @@
 //! Logs are JSON lines on stdout. Metrics carry `service` where they are
 //! counted and `instance` for the whole process.
 
+mod lines;
+
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+use self::lines::Lines;
 
 /// Seconds: from a cache hit to the edge deadline.
 const LATENCY_BUCKETS: &[f64] =
@@ -31,8 +35,13 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), tracing_subscriber::filt
     let filter = EnvFilter::try_new(&settings.filter)?;
     let logs =
         tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let logs = logs.with_env_filter(filter);
     // An error means that a subscriber is installed already.
-    let _ = logs.with_env_filter(filter).with_writer(std::io::stdout).try_init();
+    let _ = match Lines::new(std::io::stdout()) {
+        Ok(lines) => logs.with_writer(lines).try_init(),
+        // No thread for it: each line by itself.
+        Err(_) => logs.with_writer(std::io::stdout).try_init(),
+    };
     recorder(&settings.instance);
     Ok(())
 }
