@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 use standalone::{
     data_dir::DataDir,
@@ -26,7 +27,7 @@ enum Server {
     /// `DATABASE_URL`, as `make test` gives it.
     Shared { url: String, names: [String; 2] },
     /// Our own, with the settings that the product gives its embedded server.
-    Private { cluster: Cluster, _data_dir: DataDir, _folder: TempDir },
+    Private { cluster: Cluster, data_dir: DataDir, _folder: TempDir },
 }
 
 // === impl Databases ===
@@ -63,7 +64,7 @@ impl Databases {
         let cluster = Cluster::open(&data_dir, None).await?;
         cluster.ensure().await?;
         let (auth, calendar) = (cluster.url(AUTH), cluster.url(CALENDAR));
-        Ok(Self { auth, calendar, server: Server::Private { cluster, _data_dir: data_dir, _folder: folder } })
+        Ok(Self { auth, calendar, server: Server::Private { cluster, data_dir, _folder: folder } })
     }
 
     /// The same databases through a proxy: for those who are to suffer.
@@ -76,6 +77,20 @@ impl Databases {
         let (_, rest) = self.auth.split_once('@').context("no host in the URL")?;
         let (host, _) = rest.split_once('/').context("no database in the URL")?;
         host.parse().with_context(|| format!("{host} is no address"))
+    }
+
+    /// SIGKILL to a private server's postmaster; its children end when they notice.
+    pub fn kill_server(&self) -> Result<()> {
+        let Server::Private { data_dir, .. } = &self.server else { bail!("the server is not ours to kill") };
+        let record = std::fs::read_to_string(data_dir.join("postgres/postmaster.pid"))?;
+        let pid = record.lines().next().and_then(|line| Pid::from_raw(line.trim().parse().ok()?));
+        Ok(kill_process(pid.context("no process id")?, Signal::KILL)?)
+    }
+
+    /// Starts a private server that is gone, as whoever tends it does; returns when it answers.
+    pub async fn start_server(&self) -> Result<()> {
+        let Server::Private { cluster, .. } = &self.server else { bail!("the server is not ours to start") };
+        Ok(cluster.ensure().await?)
     }
 
     /// Drops the databases, whoever is connected.

@@ -50,6 +50,7 @@ pub struct Stack {
     auth: Running,
     calendar: Running,
     gateway: Running,
+    other_gateways: Vec<Running>,
     door: Door,
     truth: Truth,
     databases: Databases,
@@ -131,6 +132,7 @@ impl Builder {
             auth,
             calendar,
             gateway,
+            other_gateways: Vec::new(),
             databases,
             expected: Mutex::default(),
             _folder: folder,
@@ -168,6 +170,23 @@ impl Stack {
     /// Somebody new.
     pub async fn person(&self, username: &str) -> Result<Person> {
         self.door.person(username).await
+    }
+
+    /// Where the truth is kept.
+    pub const fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
+    /// One more gateway before the same services: it has the settings of the first and a memory of its own.
+    pub async fn another_gateway(&mut self) -> Result<Door> {
+        let addresses = Addresses { gateway: ports::free()?, ..self.addresses };
+        let mut settings = self.settings.clone();
+        settings.extend(addresses.settings());
+        self.other_gateways.push(start_gateway(&settings, &addresses, &self.service_token).await?);
+        let door = Door::new(addresses.gateway)?;
+        until("another gateway", async || door.get("/user/status").await.ok().filter(|a| a.status == 200))
+            .await?;
+        Ok(door)
     }
 
     /// The metrics of this process, all services together.
@@ -238,7 +257,8 @@ impl Stack {
     }
 
     async fn end(&mut self) {
-        for running in [&mut self.gateway, &mut self.calendar, &mut self.auth] {
+        let services = [&mut self.gateway, &mut self.calendar, &mut self.auth];
+        for running in self.other_gateways.iter_mut().chain(services) {
             running.lifecycle.abort();
             // How it ends is no news any more.
             let _ = (&mut running.task).await;

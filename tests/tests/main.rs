@@ -6,6 +6,8 @@ mod edge;
 mod events;
 mod members;
 mod peers;
+mod postgres;
+mod redis;
 mod sessions;
 mod sockets;
 mod tenancy;
