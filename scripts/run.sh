@@ -12,7 +12,7 @@ if [ -z "${AUTH_DATABASE_URL:-}" ] || [ -z "${CALENDAR_DATABASE_URL:-}" ]; then
 fi
 
 [ -x target/release/shared-calendar ] ||
-    say "building: about five minutes the first time on two cores, seconds after that"
+    say "building: five to ten minutes the first time on two cores, a minute after a change"
 # The queries are checked against the committed metadata: a build needs no database.
 SQLX_OFFLINE=true cargo build --release --locked --package standalone --bin shared-calendar
 exec target/release/shared-calendar "$@"
