@@ -4,6 +4,7 @@
 mod auth;
 mod calendar;
 mod client;
+mod h2_service;
 mod redis_server;
 mod signer;
 mod stack;

@@ -1,6 +1,6 @@
 //! What a client hears when a service does not do as it should.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use chassis::fault::Reason;
 use tokio::time::Instant;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::{
     calendar::Next,
     client::Answer,
+    h2_service::{H2Service, Manner},
     stack::{Gateway, Stack},
 };
 
@@ -97,4 +98,56 @@ async fn the_callers_token_goes_on_and_nothing_else_of_theirs() {
     assert_eq!(seen.headers["authorization"], format!("Bearer {}", person.token));
     assert!(!seen.headers.contains_key("x-service-token") && !seen.headers.contains_key("cookie"));
     assert_ne!(seen.headers["grpc-timeout"], "1H");
+}
+
+/// A gateway whose calendar-service is this one.
+async fn before(service: &H2Service, stack: &Stack) -> Gateway {
+    let uri = format!("http://{}", service.at).parse().expect("a URI");
+    stack.gateway_with(&[], |config| config.calendar_url = uri).await
+}
+
+#[tokio::test]
+async fn a_write_that_broke_off_is_not_called_unavailable() {
+    let stack = Stack::start().await;
+    let service = H2Service::start(Manner::HangsUp).await;
+    let gateway = before(&service, &stack).await;
+    let person = stack.auth.person();
+    let answer = write(&gateway, &person.token).await;
+    assert_eq!((answer.status, answer.code().as_str()), (504, "deadline_exceeded"));
+    assert_eq!(service.taken.load(Ordering::SeqCst), 1, "once: it may have happened");
+    let answer = read(&gateway, &person.token).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+    assert_eq!(service.taken.load(Ordering::SeqCst), 3, "a read is tried again");
+}
+
+#[tokio::test]
+async fn a_service_that_goes_away_in_order_costs_no_request() {
+    let stack = Stack::start().await;
+    let service = H2Service::start(Manner::GoesAwayAfter(3)).await;
+    let gateway = before(&service, &stack).await;
+    for _ in 0..20 {
+        let mut calls = Vec::new();
+        for _ in 0..5 {
+            // Each of their own: five a minute.
+            let (client, person) = (gateway.client(), stack.auth.person());
+            calls.push(tokio::spawn(async move {
+                let headers = [("Authorization", &*format!("Bearer {}", person.token))];
+                client.send("POST", "/calendar/create_calendar", &headers, CREATE).await.status
+            }));
+        }
+        for call in calls {
+            assert_eq!(call.await.expect("an answer"), 201);
+        }
+    }
+    assert_eq!(service.taken.load(Ordering::SeqCst), 100, "each once");
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_halfway_is_given_up_too() {
+    let stack = Stack::start().await;
+    let service = H2Service::start(Manner::StopsHalfway).await;
+    let gateway = before(&service, &stack).await;
+    let begun = Instant::now();
+    assert_eq!(read(&gateway, &stack.auth.person().token).await.status, 504);
+    assert!(begun.elapsed() < Duration::from_millis(2900), "{:?}", begun.elapsed());
 }
