@@ -113,11 +113,9 @@ impl Ledger {
     pub fn attempt(&self, id: impl Into<String>) -> Result<Attempt<'_>> {
         let id = id.into();
         let mut pages = self.pages();
+        ensure!(!pages.attempts.contains_key(&id), "{id} is in the ledger already");
         writeln!(pages.file, "try {id}")?;
-        ensure!(
-            pages.attempts.insert(id.clone(), Outcome::Unknown).is_none(),
-            "{id} is in the ledger already"
-        );
+        pages.attempts.insert(id.clone(), Outcome::Unknown);
         pages.in_flight += 1;
         Ok(Attempt { ledger: self, id })
     }

@@ -108,6 +108,7 @@ impl Worker {
             }
             let Some(open) = &socket else {
                 socket = self.connect().await;
+                Deadline::after(PATIENCE).look_again().await;
                 continue;
             };
             let attempt = self.ledger.attempt(format!("{}-{n}", self.name))?;

@@ -22,6 +22,7 @@ use crate::{
     databases::Databases,
     door::Door,
     folder, logs, ports,
+    truth::Truth,
     wait::{until, until_within},
 };
 
@@ -149,6 +150,16 @@ impl Program {
         self.data.path().join("data")
     }
 
+    /// What is true in its databases: its own, unless it was given others.
+    pub fn truth(&self) -> Result<Truth> {
+        let sockets = self.data_dir().join("run").display().to_string().replace('/', "%2F");
+        let url = |variable: &str, name: &str| {
+            let embedded = || format!("postgres://{name}@localhost/{name}?host={sockets}&sslmode=disable");
+            self.settings.get(variable).cloned().unwrap_or_else(embedded)
+        };
+        Truth::at(&url("AUTH_DATABASE_URL", "auth"), &url("CALENDAR_DATABASE_URL", "calendar"))
+    }
+
     /// Whether it runs: false once it has ended by itself.
     pub fn is_running(&mut self) -> Result<bool> {
         match &mut self.child {
@@ -185,9 +196,14 @@ impl Program {
         Ok(kill_process(pid, signal)?)
     }
 
+    /// Its log, since the first start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The errors in the log, since the first start.
     pub fn errors(&self) -> Vec<String> {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let log = self.log();
         log.lines().filter(|line| logs::is_error(line)).map(str::to_owned).collect()
     }
 

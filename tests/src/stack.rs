@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +14,7 @@ use tokio::{
     runtime::Handle,
     sync::OwnedMutexGuard,
     task::{JoinHandle, block_in_place},
+    time::timeout,
 };
 
 use crate::{
@@ -25,6 +27,9 @@ use crate::{
     truth::Truth,
     wait::until,
 };
+
+/// Nothing is waited for at a hard stop; a busy machine is given some time.
+const HARD_STOP: Duration = Duration::from_secs(10);
 
 /// The failpoints, the metrics and the log are the process': stacks take turns.
 static TURN: LazyLock<Arc<tokio::sync::Mutex<()>>> = LazyLock::new(Arc::default);
@@ -213,6 +218,11 @@ impl Stack {
 
     /// Waits until every service is ready.
     pub async fn ready(&self) -> Result<()> {
+        // A service that answers has registered what it needs; only then is a look at it worth something.
+        for path in ["/user/status", "/calendar/status"] {
+            until(path, async || self.door.get(path).await.ok().filter(|answer| answer.status == 200))
+                .await?;
+        }
         for (name, running) in
             [("auth", &self.auth), ("calendar", &self.calendar), ("gateway", &self.gateway)]
         {
@@ -256,17 +266,25 @@ impl Stack {
         Ok(())
     }
 
-    async fn end(&mut self) {
-        let services = [&mut self.gateway, &mut self.calendar, &mut self.auth];
-        for running in self.other_gateways.iter_mut().chain(services) {
+    /// Drops every service; each must let go at once.
+    async fn end(&mut self) -> Result<()> {
+        let mut stuck = Vec::new();
+        let gateways = self.other_gateways.iter_mut().map(|running| ("another gateway", running));
+        let services =
+            [("gateway", &mut self.gateway), ("calendar", &mut self.calendar), ("auth", &mut self.auth)];
+        for (name, running) in gateways.chain(services) {
             running.lifecycle.abort();
-            // How it ends is no news any more.
-            let _ = (&mut running.task).await;
+            if timeout(HARD_STOP, &mut running.task).await.is_err() {
+                running.task.abort();
+                stuck.push(name);
+            }
         }
         self.truth.close().await;
         if let Err(error) = self.databases.remove().await {
             eprintln!("cannot remove the databases: {error:#}");
         }
+        ensure!(stuck.is_empty(), "goes on after the hard stop: {stuck:?}");
+        Ok(())
     }
 }
 
@@ -276,8 +294,8 @@ impl Drop for Stack {
         let checked = block_in_place(|| {
             Handle::current().block_on(async {
                 let checked = if failing { Ok(()) } else { self.check().await };
-                self.end().await;
-                checked
+                let ended = self.end().await;
+                checked.and(if failing { Ok(()) } else { ended })
             })
         });
         if let Err(error) = checked {

@@ -34,7 +34,7 @@ const fn by_id(kind: &'static str) -> Frame {
 /// A join without the password, so that nobody becomes a member; leaving is last.
 const FRAMES: [Frame; 6] = [
     frame("join_calendar", Need::Read, "wrong_password", "barred"),
-    frame("message", Need::Read, "not_a_member", "not_a_member"),
+    frame("message", Need::Read, "calendar_not_found", "calendar_not_found"),
     frame("create_event", Need::Write, "not_a_member", "not_a_member"),
     by_id("update_event"),
     by_id("delete_event"),
@@ -46,7 +46,7 @@ fn name(target: Target) -> &'static str {
         Target::Own => CALENDAR,
         Target::Foreign => FOREIGN,
         Target::Absent => ABSENT,
-        Target::Malformed => "",
+        Target::Malformed => "no\u{7}name",
     }
 }
 
