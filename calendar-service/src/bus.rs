@@ -22,6 +22,11 @@ pub type Feed = broadcast::Receiver<Published>;
 pub trait RoomBus: Send + Sync + 'static {
     /// Hands on what was committed. Never blocks, never fails.
     fn publish(&self, changes: Vec<Change>);
+    /// The same for changes that this instance's rooms have told already: only
+    /// the others need to hear of them.
+    fn forward(&self, changes: Vec<Change>) {
+        self.publish(changes);
+    }
     /// Everything published from now on, by any instance.
     fn subscribe(&self) -> Feed;
 }
@@ -52,15 +57,24 @@ impl RoomBus for MemoryBus {
         if changes.is_empty() {
             return;
         }
-        for change in &changes {
-            metrics::counter!("calendar_changes_total", "service" => "calendar", "kind" => change.kind.as_str())
-                .increment(1);
-        }
+        count(&changes);
         // An error means that nobody listens: nobody is in a room here.
         let _ = self.sender.send(changes.into());
     }
 
+    /// There are no other instances.
+    fn forward(&self, changes: Vec<Change>) {
+        count(&changes);
+    }
+
     fn subscribe(&self) -> Feed {
         self.sender.subscribe()
+    }
+}
+
+fn count(changes: &[Change]) {
+    for change in changes {
+        let kind = change.kind.as_str();
+        metrics::counter!("calendar_changes_total", "service" => "calendar", "kind" => kind).increment(1);
     }
 }

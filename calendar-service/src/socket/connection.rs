@@ -1,56 +1,41 @@
 //! One connection, of either kind, as the rest of the house sees it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use chassis::{fault::Fault, tokens::Identity};
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
     close::CloseReason,
     frame::{ServerFrame, Success},
-    line::{Answer, Line},
-    outbox::Outbox,
+    outlet::{Answering, Outlet},
     registry::Entry,
     room::{Gone, Listener},
     wire::Block,
 };
 
-/// A connection of a known account.
+/// A connection of a known account. Its pump knows of which kind it is; for
+/// everybody else it is a `Connection<dyn Outlet>`. The outlet lies inside: a
+/// room comes to it with one step.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Connection<O: ?Sized = dyn Outlet> {
     serial: u64,
     id: Uuid,
     identity: Identity,
     gateway_id: Option<Arc<str>>,
-    outlet: Outlet,
     /// The rooms it is in; `None` once it is over: then it enters no more.
     rooms: Mutex<Option<Vec<Uuid>>>,
     pending: Pending,
     leaving: AtomicBool,
-}
-
-/// Where frames go.
-#[derive(Debug)]
-pub(super) enum Outlet {
-    /// A raw WebSocket.
-    WebSocket(Arc<Outbox>),
-    /// A Socket.IO socket.
-    SocketIo(Line),
-}
-
-/// How a client wants to be answered.
-#[derive(Debug)]
-pub(super) enum Reply {
-    /// On `/ws`: an ack with this `id`; without one only failures are told.
-    Frame(Option<Value>),
-    /// On Socket.IO: the callback, where there is one.
-    Event(Answer),
+    outlet: O,
 }
 
 /// Messages handed to their rooms and not answered yet.
@@ -61,36 +46,50 @@ struct Pending {
 }
 
 /// The promise to answer a message, kept by the room's writer.
-#[derive(Debug)]
 pub(super) struct Receipt {
     connection: Arc<Connection>,
-    reply: Option<Reply>,
+    answer: Option<Answer>,
 }
+
+type Answer = Box<dyn FnOnce(Result<Success, Fault>) + Send>;
 
 // === impl Connection ===
 
-impl Connection {
+impl<O> Connection<O> {
     /// A connection that is nobody's listener yet.
     pub(super) fn new(
         serial: u64,
         id: Uuid,
         identity: Identity,
         gateway_id: Option<Arc<str>>,
-        outlet: Outlet,
+        outlet: O,
     ) -> Self {
-        let rooms = Mutex::new(Some(Vec::new()));
         Self {
             serial,
             id,
             identity,
             gateway_id,
-            outlet,
-            rooms,
+            rooms: Mutex::new(Some(Vec::new())),
             pending: Pending::default(),
             leaving: AtomicBool::new(false),
+            outlet,
         }
     }
 
+    /// Its write side.
+    pub(super) const fn outlet(&self) -> &O {
+        &self.outlet
+    }
+}
+
+impl<O: Answering> Connection<O> {
+    /// Answers a frame; see [`Answering::answer`].
+    pub(super) fn answer(&self, reply: O::Reply, outcome: Result<Success, Fault>) {
+        self.outlet.answer(reply, outcome);
+    }
+}
+
+impl<O: Outlet + ?Sized> Connection<O> {
     /// Names it in logs and to its client.
     pub(super) const fn id(&self) -> Uuid {
         self.id
@@ -99,14 +98,6 @@ impl Connection {
     /// Whose connection it is.
     pub(super) const fn identity(&self) -> &Identity {
         &self.identity
-    }
-
-    /// The Socket.IO side, where it has one.
-    pub(super) const fn line(&self) -> Option<&Line> {
-        match &self.outlet {
-            Outlet::SocketIo(line) => Some(line),
-            Outlet::WebSocket(_) => None,
-        }
     }
 
     /// It is over: it enters no room from now on. Answers those it is in.
@@ -121,62 +112,28 @@ impl Connection {
 
     /// Sends one frame now.
     pub(super) fn say(&self, frame: &ServerFrame) {
-        self.send(&Block::of(frame));
-    }
-
-    /// Answers a frame. The answer may wait for [`Self::flush`], so that it
-    /// shares a write with what follows.
-    pub(super) fn answer(&self, reply: Reply, outcome: Result<Success, Fault>) {
-        match (&self.outlet, reply) {
-            (Outlet::WebSocket(outbox), Reply::Frame(id)) => {
-                if let Some(frame) = ServerFrame::answer(id, outcome) {
-                    outbox.push(&Block::of(&frame));
-                }
-            }
-            (Outlet::SocketIo(line), Reply::Event(answer)) => line.answer(answer, outcome),
-            // Each pump makes only the replies of its own kind.
-            (Outlet::WebSocket(_), Reply::Event(_)) | (Outlet::SocketIo(_), Reply::Frame(_)) => {}
-        }
+        self.outlet.send(&Block::of(frame));
     }
 
     /// Sends what waits.
     pub(super) fn flush(&self) {
-        if let Outlet::WebSocket(outbox) = &self.outlet {
-            outbox.flush();
-        }
+        self.outlet.flush();
     }
 
-    /// Sends frames of a replay as fast as the reader takes them; false when
-    /// the listener is in the room no more, or the connection at its end.
+    /// Sends frames of a replay; see [`Outlet::send_patiently`].
     pub(super) async fn send_patiently(&self, block: &Block, gone: &Gone) -> bool {
-        match &self.outlet {
-            Outlet::WebSocket(outbox) => {
-                outbox.eased().await;
-                let wanted = !gone.is_set() && outbox.end().is_none();
-                if wanted {
-                    outbox.send(block);
-                }
-                wanted
-            }
-            Outlet::SocketIo(line) => line.send_patiently(block, gone).await,
-        }
+        self.outlet.send_patiently(block, gone).await
     }
 
     /// Closes it, behind what is queued.
     pub(super) fn close(&self, reason: CloseReason) {
-        match &self.outlet {
-            Outlet::WebSocket(outbox) => outbox.seal(reason),
-            Outlet::SocketIo(line) => line.close(reason),
-        }
+        self.outlet.close(reason);
     }
 
     /// Asks its pump to finish what was begun, say goodbye and close.
     pub(super) fn send_away(&self) {
         self.leaving.store(true, Ordering::Release);
-        match &self.outlet {
-            Outlet::WebSocket(outbox) => outbox.nudge(),
-            Outlet::SocketIo(line) => line.nudge(),
-        }
+        self.outlet.nudge();
     }
 
     /// Whether it was asked to.
@@ -204,7 +161,7 @@ impl Connection {
     }
 }
 
-impl Entry for Connection {
+impl<O: ?Sized> Entry for Connection<O> {
     fn serial(&self) -> u64 {
         self.serial
     }
@@ -222,7 +179,7 @@ impl Entry for Connection {
     }
 }
 
-impl Listener for Connection {
+impl<O: Outlet + ?Sized> Listener for Connection<O> {
     fn serial(&self) -> u64 {
         self.serial
     }
@@ -232,10 +189,7 @@ impl Listener for Connection {
     }
 
     fn send(&self, block: &Block) {
-        match &self.outlet {
-            Outlet::WebSocket(outbox) => outbox.send(block),
-            Outlet::SocketIo(line) => line.send(block),
-        }
+        self.outlet.send(block);
     }
 
     fn enter(&self, calendar_id: Uuid) -> bool {
@@ -257,22 +211,35 @@ impl Listener for Connection {
 
 impl Receipt {
     /// A promise to answer `reply` on this connection.
-    pub(super) fn new(connection: Arc<Connection>, reply: Reply) -> Self {
+    pub(super) fn new<O: Answering>(connection: &Arc<Connection<O>>, reply: O::Reply) -> Self {
         connection.pending.count.fetch_add(1, Ordering::AcqRel);
-        Self { connection, reply: Some(reply) }
+        let answering = Arc::clone(connection);
+        let answer = Box::new(move |outcome| answering.answer(reply, outcome));
+        Self { connection: Arc::<Connection<O>>::clone(connection), answer: Some(answer) }
     }
 
     /// Keeps it. Answers the connection, which may want to be flushed.
     pub(super) fn settle(mut self, outcome: Result<Success, Fault>) -> Arc<Connection> {
-        if let Some(reply) = self.reply.take() {
-            self.connection.answer(reply, outcome);
+        if let Some(answer) = self.answer.take() {
+            answer(outcome);
         }
         Arc::clone(&self.connection)
     }
 }
 
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("connection", &self.connection.id).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Receipt {
     fn drop(&mut self) {
+        // The room ended before its writer came to this one.
+        if let Some(answer) = self.answer.take() {
+            answer(Err(Fault::unavailable("the room")));
+            self.connection.flush();
+        }
         if self.connection.pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.connection.pending.zero.notify_waiters();
         }

@@ -18,11 +18,12 @@ use uuid::Uuid;
 
 use super::{
     ask::Ask,
-    connection::{Connection, Receipt, Reply},
+    connection::{Connection, Receipt},
     frame::{Resumed, ServerFrame, Success},
     hub::Hub,
     keeper::{Command, Enter},
     limits::BroadcastScope,
+    outlet::{Answering, Outlet},
     registry::Registry,
     room::Listener as _,
     wire::Block,
@@ -42,7 +43,12 @@ const BROADCAST_STEP: usize = 128;
 
 /// Does `ask` for `connection` and sees to its answer: now or, for a message in
 /// a room, when its group is committed.
-pub(super) async fn perform(hub: Arc<Hub>, connection: Arc<Connection>, reply: Reply, ask: Ask) {
+pub(super) async fn perform<O: Answering>(
+    hub: Arc<Hub>,
+    connection: Arc<Connection<O>>,
+    reply: O::Reply,
+    ask: Ask,
+) {
     let (service, caller) = (&hub.service, connection.identity());
     let event = |event| Success::Event { event: Box::new(event) };
     let outcome = match ask {
@@ -92,7 +98,13 @@ async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Faul
 }
 
 /// Hands a message to its room, whose writer answers.
-async fn post(hub: &Arc<Hub>, connection: &Arc<Connection>, reply: Reply, name: &str, text: &str) {
+async fn post<O: Answering>(
+    hub: &Arc<Hub>,
+    connection: &Arc<Connection<O>>,
+    reply: O::Reply,
+    name: &str,
+    text: &str,
+) {
     let ready = match message::payload(text) {
         Ok(payload) => within(ANSWER_WITHIN, room_named(hub, name)).await.map(|room| (room, payload)),
         Err(fault) => Err(fault),
@@ -109,7 +121,7 @@ async fn post(hub: &Arc<Hub>, connection: &Arc<Connection>, reply: Reply, name: 
         account_id: caller.account_id,
         username: Arc::clone(&caller.username),
         payload,
-        receipt: Receipt::new(Arc::clone(connection), reply),
+        receipt: Receipt::new(connection, reply),
     };
     hub.send(calendar_id, Command::Post(Box::new(post)));
 }
@@ -124,7 +136,7 @@ async fn room_named(hub: &Hub, name: &str) -> Result<Uuid, Fault> {
 }
 
 /// Says something to everybody who should hear it, and keeps nothing.
-async fn broadcast(hub: &Hub, connection: &Connection, text: String) -> Result<Success, Fault> {
+async fn broadcast<O: Outlet>(hub: &Hub, connection: &Connection<O>, text: String) -> Result<Success, Fault> {
     message::check(&text)?;
     let caller = connection.identity();
     let audience = match hub.scope {
@@ -152,10 +164,10 @@ async fn broadcast(hub: &Hub, connection: &Connection, text: String) -> Result<S
 }
 
 /// Makes the caller a member if need be, and puts the connection into the room.
-async fn join(
+async fn join<O: Answering>(
     hub: &Arc<Hub>,
-    connection: &Arc<Connection>,
-    reply: Reply,
+    connection: &Arc<Connection<O>>,
+    reply: O::Reply,
     name: &str,
     password: Option<&str>,
     have: Option<i64>,
@@ -179,7 +191,12 @@ async fn join(
 }
 
 /// Puts the connection into several rooms of which the caller is a member.
-async fn resume(hub: &Arc<Hub>, connection: &Arc<Connection>, reply: Reply, calendars: Vec<(String, i64)>) {
+async fn resume<O: Answering>(
+    hub: &Arc<Hub>,
+    connection: &Arc<Connection<O>>,
+    reply: O::Reply,
+    calendars: Vec<(String, i64)>,
+) {
     let mut outcomes = BTreeMap::new();
     let mut found: Vec<(Joined, i64)> = Vec::new();
     for (name, have) in calendars {
@@ -203,16 +220,21 @@ async fn resume(hub: &Arc<Hub>, connection: &Arc<Connection>, reply: Reply, cale
     }
 }
 
-fn not_in_yet(connection: &Connection, joined: Joined) -> Result<Joined, Fault> {
+fn not_in_yet<O: Outlet>(connection: &Connection<O>, joined: Joined) -> Result<Joined, Fault> {
     if connection.is_in(joined.calendar_id) { Err(Fault::of(Reason::AlreadyInCalendar)) } else { Ok(joined) }
 }
 
 /// Puts the connection into a room. The ack is out already: a failure now is
 /// told as `left`, which is what it comes to.
-async fn enter(hub: &Arc<Hub>, connection: &Arc<Connection>, joined: &Joined, have: Option<i64>) {
+async fn enter<O: Outlet>(
+    hub: &Arc<Hub>,
+    connection: &Arc<Connection<O>>,
+    joined: &Joined,
+    have: Option<i64>,
+) {
     let (reply, answer) = oneshot::channel();
     let enter = Command::Enter(Box::new(Enter {
-        connection: Arc::clone(connection),
+        connection: Arc::<Connection<O>>::clone(connection),
         member_as_of: joined.last_seq,
         have,
         members_online: members_online(hub, joined.calendar_id).await,
@@ -241,7 +263,7 @@ async fn members_online(hub: &Hub, calendar_id: Uuid) -> Vec<Arc<str>> {
 }
 
 /// Ends the caller's membership; the room puts all their connections out.
-async fn leave(hub: &Hub, connection: &Connection, name: &str) -> Result<Success, Fault> {
+async fn leave<O: Outlet>(hub: &Hub, connection: &Connection<O>, name: &str) -> Result<Success, Fault> {
     let was_in = hub.room_named(name).filter(|calendar_id| connection.is_in(*calendar_id));
     let calendar_id = member::leave(&hub.service, connection.identity(), name).await?;
     if was_in != Some(calendar_id) {

@@ -26,8 +26,9 @@ use super::{
     keeper::{Command, Keeper},
     limits::{BroadcastScope, SocketLimits},
     meters::Meters,
+    outlet::Outlet,
     presence::{Arrivals, Presence},
-    registry::{Registry, Turn},
+    registry::{Entry as _, Registry, Turn},
 };
 use crate::{model::fold, service::Service};
 
@@ -112,18 +113,16 @@ impl Hub {
     }
 
     /// A connection is there.
-    pub(super) fn connect(&self, connection: &Arc<Connection>) {
+    pub(super) fn connect(&self, connection: Arc<Connection>) {
         self.meters.sockets.increment(1.0);
-        let turn = self.registry.lock().insert(Arc::clone(connection));
-        if turn == Turn::CameOnline {
-            self.arrivals.tell(connection.identity(), true);
+        let identity = connection.identity().clone();
+        if self.registry.lock().insert(connection) == Turn::CameOnline {
+            self.arrivals.tell(&identity, true);
         }
     }
 
     /// A connection is gone: from the registry and from its rooms.
-    pub(super) async fn disconnect(&self, connection: &Arc<Connection>) {
-        use super::registry::Entry as _;
-
+    pub(super) async fn disconnect<O: Outlet>(&self, connection: &Connection<O>) {
         self.meters.sockets.decrement(1.0);
         let turn = self.registry.lock().remove(connection.serial());
         for calendar_id in connection.retire() {

@@ -217,7 +217,7 @@ impl Keeper {
             connection.flush();
         }
         self.account(room);
-        self.hub.service.bus.publish(changes);
+        self.hub.service.bus.forward(changes);
         behind
     }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use chassis::fault::Fault;
-use serde::Serialize;
+use futures::{FutureExt as _, future::BoxFuture};
 use socketioxide::{
     SendError, SocketError,
     extract::{AckSender, SocketRef},
@@ -25,6 +25,7 @@ use super::{
     close::CloseReason,
     frame::{Ack, Failure, Success},
     meters::Meters,
+    outlet::{Answering, Outlet},
     room::Gone,
     wire::Block,
 };
@@ -74,56 +75,6 @@ impl Line {
         Self { socket, over: AtomicBool::new(false), wake: Notify::new(), meters }
     }
 
-    /// Sends frames as events.
-    pub(super) fn send(&self, block: &Block) {
-        for event in block.events() {
-            if !self.sent(&self.socket.emit(&event.name, &event.payload)) {
-                return;
-            }
-        }
-    }
-
-    /// Sends frames as events, waiting while the queue is full; false when
-    /// that makes no sense any more.
-    pub(super) async fn send_patiently(&self, block: &Block, gone: &Gone) -> bool {
-        for event in block.events() {
-            let mut looks = 0;
-            loop {
-                if gone.is_set() || self.is_over() {
-                    return false;
-                }
-                let outcome = self.socket.emit(&event.name, &event.payload);
-                looks += 1;
-                if !is_full(&outcome) {
-                    break;
-                } else if looks > LOOKS {
-                    self.close(CloseReason::TooSlow);
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        }
-        true
-    }
-
-    /// Answers an event: by its callback, or, where the client gave none, a
-    /// failure's text as `message`, as the source's code does.
-    pub(super) fn answer(&self, answer: Answer, outcome: Result<Success, Fault>) {
-        if answer.wanted {
-            self.sent(&answer.ack.send(&Ack::new(None, outcome)));
-        } else if let Err(fault) = outcome {
-            self.emit("message", &fault.detail);
-        }
-    }
-
-    /// Disconnects, with the reason told first: Socket.IO has no close codes.
-    pub(super) fn close(&self, reason: CloseReason) {
-        if !self.over.swap(true, Ordering::AcqRel) {
-            self.meters.closed(reason);
-            let _ = self.socket.emit("error", &Failure::from(reason.fault()));
-            self.wake.notify_one();
-        }
-    }
-
     /// The client is gone.
     pub(super) fn gone(&self) {
         self.over.store(true, Ordering::Release);
@@ -140,11 +91,6 @@ impl Line {
         }
     }
 
-    /// Wakes the pump.
-    pub(super) fn nudge(&self) {
-        self.wake.notify_one();
-    }
-
     /// Waits for the end, or a nudge; for one waiter.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
@@ -155,16 +101,76 @@ impl Line {
         self.over.load(Ordering::Acquire)
     }
 
-    fn emit(&self, name: &str, payload: &impl Serialize) {
-        self.sent(&self.socket.emit(name, payload));
-    }
-
     /// Looks at an outcome; false when the line is over.
     fn sent(&self, outcome: &Result<(), SendError>) -> bool {
         if is_full(outcome) {
             self.close(CloseReason::TooSlow);
         }
         !self.is_over()
+    }
+}
+
+impl Outlet for Line {
+    fn send(&self, block: &Block) {
+        for event in block.events() {
+            if !self.sent(&self.socket.emit(&event.name, &event.payload)) {
+                return;
+            }
+        }
+    }
+
+    fn send_patiently<'a>(&'a self, block: &'a Block, gone: &'a Gone) -> BoxFuture<'a, bool> {
+        async move {
+            for event in block.events() {
+                let mut looks = 0;
+                loop {
+                    if gone.is_set() || self.is_over() {
+                        return false;
+                    }
+                    let outcome = self.socket.emit(&event.name, &event.payload);
+                    looks += 1;
+                    if !is_full(&outcome) {
+                        break;
+                    } else if looks > LOOKS {
+                        self.close(CloseReason::TooSlow);
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+            true
+        }
+        .boxed()
+    }
+
+    /// Events are on their way when they are sent.
+    fn flush(&self) {}
+
+    /// Tells the reason, which Socket.IO has no close codes for; its pump
+    /// disconnects.
+    fn close(&self, reason: CloseReason) {
+        if !self.over.swap(true, Ordering::AcqRel) {
+            self.meters.closed(reason);
+            let _ = self.socket.emit("error", &Failure::from(reason.fault()));
+            self.wake.notify_one();
+        }
+    }
+
+    fn nudge(&self) {
+        self.wake.notify_one();
+    }
+}
+
+impl Answering for Line {
+    type Reply = Answer;
+
+    /// By the callback, or, where the client gave none, a failure's text as
+    /// `message`, as the source's code does.
+    fn answer(&self, answer: Answer, outcome: Result<Success, Fault>) {
+        if answer.wanted {
+            self.sent(&answer.ack.send(&Ack::new(None, outcome)));
+        } else if let Err(fault) = outcome {
+            self.sent(&self.socket.emit("message", &fault.detail));
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod line;
 mod listener;
 mod meters;
 mod outbox;
+mod outlet;
 mod peer;
 mod ping;
 #[cfg(test)]

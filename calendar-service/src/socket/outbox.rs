@@ -11,22 +11,34 @@
 
 use std::{
     collections::VecDeque,
+    fmt::Debug,
     io::{self, IoSlice},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use chassis::fault::Fault;
+use futures::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::{net::TcpStream, sync::Notify};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 
-use super::{close::CloseReason, limits::SocketLimits, meters::Meters, wire::Block};
+use super::{
+    close::CloseReason,
+    frame::{ServerFrame, Success},
+    limits::SocketLimits,
+    meters::Meters,
+    outlet::{Answering, Outlet},
+    room::Gone,
+    wire::Block,
+};
 
 /// Slices handed to one `writev`; the kernel takes up to 1,024.
 const SLICES: usize = 64;
 
 /// The write side of a socket.
-pub(super) trait Transport: Send + Sync + 'static {
+pub(super) trait Transport: Debug + Send + Sync + 'static {
     /// Writes what fits without blocking.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
     /// Writes what fits of several slices without blocking.
@@ -36,8 +48,8 @@ pub(super) trait Transport: Send + Sync + 'static {
 /// The queue of one socket.
 #[derive(Debug)]
 pub(super) struct Outbox<T = TcpStream> {
-    transport: Arc<T>,
     queue: Mutex<Queue>,
+    transport: T,
     /// Woken when the kernel takes no more, and when the end has come.
     wake: Notify,
     /// Woken when there is room for a replay to go on, and when the end has come.
@@ -81,16 +93,21 @@ pub(super) enum End {
 
 impl<T: Transport> Outbox<T> {
     /// An empty queue in front of a socket.
-    pub(super) fn new(transport: Arc<T>, limits: &SocketLimits, meters: Arc<Meters>) -> Self {
+    pub(super) fn new(transport: T, limits: &SocketLimits, meters: Arc<Meters>) -> Self {
         Self {
-            transport,
             queue: Mutex::default(),
+            transport,
             wake: Notify::new(),
             ease: Notify::new(),
             max_frames: limits.queued_frames,
             max_bytes: limits.queued_bytes,
             meters,
         }
+    }
+
+    /// The socket itself.
+    pub(super) const fn transport(&self) -> &T {
+        &self.transport
     }
 
     /// Takes frames without writing: somebody flushes soon.
@@ -100,35 +117,6 @@ impl<T: Transport> Outbox<T> {
                 queue.push(block.wire().clone(), block.frames(), false);
                 self.bound(queue);
             }
-        });
-    }
-
-    /// Takes frames and writes what the kernel takes now.
-    pub(super) fn send(&self, block: &Block) {
-        self.locked(|queue| {
-            if queue.end.is_some() {
-                return;
-            }
-            if queue.chunks.is_empty() {
-                self.write_through(queue, block);
-            } else {
-                queue.push(block.wire().clone(), block.frames(), false);
-                self.write(queue);
-            }
-            self.bound(queue);
-        });
-    }
-
-    /// Writes what the kernel takes now.
-    pub(super) fn flush(&self) {
-        self.locked(|queue| self.write(queue));
-    }
-
-    /// Says goodbye: the close frame goes behind what is queued.
-    pub(super) fn seal(&self, reason: CloseReason) {
-        self.locked(|queue| {
-            self.seal_queue(queue, reason);
-            self.write(queue);
         });
     }
 
@@ -177,11 +165,6 @@ impl<T: Transport> Outbox<T> {
         }
     }
 
-    /// Wakes the pump.
-    pub(super) fn nudge(&self) {
-        self.wake.notify_one();
-    }
-
     /// Waits until the queue blocks, or ends, or for a nudge; for one waiter.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
@@ -190,29 +173,25 @@ impl<T: Transport> Outbox<T> {
     /// Runs under the lock, and keeps the gauge right.
     fn locked(&self, change: impl FnOnce(&mut Queue)) {
         let mut queue = self.queue.lock();
-        let (before, was_easy) = (queue.bytes, self.is_easy(&queue));
+        let before = self.state(&queue);
         change(&mut queue);
-        self.meters.queued(queue.bytes as f64 - before as f64);
-        if !was_easy && (queue.end.is_some() || self.is_easy(&queue)) {
+        self.account(&queue, before);
+    }
+
+    /// What [`Self::account`] compares: bytes, and whether a replay may go on.
+    fn state(&self, queue: &Queue) -> (usize, bool) {
+        (queue.bytes, self.is_easy(queue))
+    }
+
+    fn account(&self, queue: &Queue, (bytes, was_easy): (usize, bool)) {
+        self.meters.queued(queue.bytes as f64 - bytes as f64);
+        if !was_easy && (queue.end.is_some() || self.is_easy(queue)) {
             self.ease.notify_waiters();
         }
     }
 
     fn is_easy(&self, queue: &Queue) -> bool {
         queue.frames <= self.max_frames / 2 && queue.bytes <= self.max_bytes / 2
-    }
-
-    /// The usual case: nothing waits, so nothing need be queued at all.
-    fn write_through(&self, queue: &mut Queue, block: &Block) {
-        let wire = block.wire();
-        let written = match self.transport.try_write(wire) {
-            Ok(written) if written == wire.len() => return,
-            Ok(written) => written,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) => return self.broken(queue),
-        };
-        queue.push(wire.slice(written..), block.frames(), written > 0);
-        self.block(queue);
     }
 
     fn write(&self, queue: &mut Queue) {
@@ -244,11 +223,11 @@ impl<T: Transport> Outbox<T> {
     fn bound(&self, queue: &mut Queue) {
         if queue.end.is_none() && (queue.frames > self.max_frames || queue.bytes > self.max_bytes) {
             queue.keep_only_the_torn();
-            self.seal_queue(queue, CloseReason::TooSlow);
+            self.seal(queue, CloseReason::TooSlow);
         }
     }
 
-    fn seal_queue(&self, queue: &mut Queue, reason: CloseReason) {
+    fn seal(&self, queue: &mut Queue, reason: CloseReason) {
         if queue.end.is_none() {
             let mut bytes = Vec::new();
             // A Vec takes every write.
@@ -272,6 +251,69 @@ impl<T: Transport> Outbox<T> {
 impl<T> Drop for Outbox<T> {
     fn drop(&mut self) {
         self.meters.queued(-(self.queue.get_mut().bytes as f64));
+    }
+}
+
+impl<T: Transport> Outlet for Outbox<T> {
+    fn send(&self, block: &Block) {
+        let wire = block.wire();
+        let mut queue = self.queue.lock();
+        if queue.end.is_some() {
+            return;
+        }
+        // The usual case: nothing waits, so nothing need be queued at all.
+        let mut written = 0;
+        if queue.chunks.is_empty() {
+            match self.transport.try_write(wire) {
+                Ok(all) if all == wire.len() => return,
+                Ok(some) => written = some,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return self.broken(&mut queue),
+            }
+        }
+        let before = self.state(&queue);
+        queue.push(wire.slice(written..), block.frames(), written > 0);
+        self.write(&mut queue);
+        self.bound(&mut queue);
+        self.account(&queue, before);
+    }
+
+    fn send_patiently<'a>(&'a self, block: &'a Block, gone: &'a Gone) -> BoxFuture<'a, bool> {
+        async move {
+            self.eased().await;
+            let wanted = !gone.is_set() && self.end().is_none();
+            if wanted {
+                self.send(block);
+            }
+            wanted
+        }
+        .boxed()
+    }
+
+    fn flush(&self) {
+        self.locked(|queue| self.write(queue));
+    }
+
+    fn close(&self, reason: CloseReason) {
+        self.locked(|queue| {
+            self.seal(queue, reason);
+            self.write(queue);
+        });
+    }
+
+    fn nudge(&self) {
+        self.wake.notify_one();
+    }
+}
+
+impl<T: Transport> Answering for Outbox<T> {
+    /// The `id` of the frame; without one only failures are told.
+    type Reply = Option<Value>;
+
+    fn answer(&self, id: Option<Value>, outcome: Result<Success, Fault>) {
+        if let Some(frame) = ServerFrame::answer(id, outcome) {
+            self.push(&Block::of(&frame));
+        }
     }
 }
 
@@ -349,7 +391,7 @@ mod tests {
         }
     }
 
-    impl Transport for Kernel {
+    impl Transport for Arc<Kernel> {
         fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
             match self.take(bytes) {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
@@ -365,7 +407,7 @@ mod tests {
         }
     }
 
-    fn outbox(limits: &SocketLimits) -> (Arc<Kernel>, Outbox<Kernel>) {
+    fn outbox(limits: &SocketLimits) -> (Arc<Kernel>, Outbox<Arc<Kernel>>) {
         let kernel = Arc::new(Kernel::default());
         (Arc::clone(&kernel), Outbox::new(kernel, limits, Arc::new(Meters::new())))
     }
@@ -437,7 +479,7 @@ mod tests {
         waiting.await.unwrap();
         kernel.takes(0);
         (0..4).for_each(|n| outbox.push(&block(n, 10)));
-        outbox.seal(CloseReason::GoingAway);
+        outbox.close(CloseReason::GoingAway);
         outbox.eased().await;
     }
 

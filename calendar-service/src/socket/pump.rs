@@ -29,11 +29,12 @@ use tokio_tungstenite::tungstenite::{
 use super::{
     ask::Ask,
     close::CloseReason,
-    connection::{Connection, Reply},
+    connection::Connection,
     desk::perform,
     hub::{Hub, Seat},
     limits::SocketLimits,
     outbox::{End, Outbox},
+    outlet::Outlet as _,
     peer::{Member, Step},
     ping::{Beat, Heartbeat},
 };
@@ -54,10 +55,8 @@ const LAST_LOOK: Duration = Duration::from_secs(2);
 /// One raw WebSocket.
 pub(super) struct Pump {
     hub: Arc<Hub>,
-    tcp: Arc<TcpStream>,
+    connection: Arc<Connection<Outbox>>,
     socket: WebSocket<Wire>,
-    outbox: Arc<Outbox>,
-    connection: Arc<Connection>,
     member: Member,
     heartbeat: Heartbeat,
     /// When the session's time is over.
@@ -68,8 +67,7 @@ pub(super) struct Pump {
 
 /// The two sides of the socket, as the protocol library sees them.
 struct Wire {
-    tcp: Arc<TcpStream>,
-    outbox: Arc<Outbox>,
+    connection: Arc<Connection<Outbox>>,
     /// Bytes that may still be read in this turn.
     allowance: usize,
 }
@@ -91,10 +89,8 @@ impl Pump {
     /// the upgrade.
     pub(super) fn new(
         hub: Arc<Hub>,
-        tcp: Arc<TcpStream>,
         read: &Bytes,
-        outbox: Arc<Outbox>,
-        connection: Arc<Connection>,
+        connection: Arc<Connection<Outbox>>,
         member: Member,
     ) -> Self {
         let limits: SocketLimits = hub.limits;
@@ -103,13 +99,13 @@ impl Pump {
             .write_buffer_size(0)
             .max_message_size(Some(limits.frame_bytes))
             .max_frame_size(Some(limits.frame_bytes));
-        let wire = Wire { tcp: Arc::clone(&tcp), outbox: Arc::clone(&outbox), allowance: 0 };
+        let wire = Wire { connection: Arc::clone(&connection), allowance: 0 };
         let socket = WebSocket::from_partially_read(wire, read.to_vec(), Role::Server, Some(config));
         let now = hub.clock.monotonic();
         let lives = connection.identity().expires_at.duration_since(hub.clock.now());
         let expires = now + Duration::try_from(lives).unwrap_or_default();
         let heartbeat = Heartbeat::new(now, limits.ping_every, limits.pong_within);
-        Self { hub, tcp, socket, outbox, connection, member, heartbeat, expires, busy: None }
+        Self { hub, connection, socket, member, heartbeat, expires, busy: None }
     }
 
     /// Runs until the connection has come to its end, and a little longer: the
@@ -117,8 +113,11 @@ impl Pump {
     pub(super) async fn run(mut self, seat: Seat) {
         self.pump().await;
         // Whatever was begun is done, and answered if that still works.
+        let busy = self.busy.take();
         let begun = async {
-            done(&mut self.busy.take().or_else(|| Some(Box::pin(async {})))).await;
+            if let Some(busy) = busy {
+                busy.await;
+            }
             self.connection.settled().await;
         };
         let _ = timeout(FINISH, begun).await;
@@ -127,12 +126,13 @@ impl Pump {
         }
         self.hub.disconnect(&self.connection).await;
         drop(seat);
-        if let Some(End::Sealed(reason)) = self.outbox.end() {
+        let outbox = self.connection.outlet();
+        if let Some(End::Sealed(reason)) = outbox.end() {
             tracing::debug!(connection = %self.connection.id(), ?reason, "socket closed");
             self.hub.meters.closed(reason);
         }
-        let _ = timeout(FAREWELL, drain(&self.tcp, &self.outbox)).await;
-        part(&self.tcp).await;
+        let _ = timeout(FAREWELL, drain(outbox)).await;
+        part(outbox.transport()).await;
     }
 
     async fn pump(&mut self) {
@@ -146,18 +146,19 @@ impl Pump {
                     yield_now().await;
                 }
             }
-            let over = matches!(look, Look::Over) || self.outbox.end().is_some();
+            let outbox = self.connection.outlet();
+            let over = matches!(look, Look::Over) || outbox.end().is_some();
             if over || self.connection.is_leaving() {
                 return;
             }
-            let blocked = self.outbox.is_blocked();
+            let (tcp, blocked) = (outbox.transport(), outbox.is_blocked());
             tokio::select! {
-                () = self.outbox.woken() => {}
-                ready = self.tcp.writable(), if blocked => match ready {
-                    Ok(()) => self.outbox.flush(),
+                () = outbox.woken() => {}
+                ready = tcp.writable(), if blocked => match ready {
+                    Ok(()) => outbox.flush(),
                     Err(_) => return,
                 },
-                ready = self.tcp.readable(), if self.busy.is_none() => match ready {
+                ready = tcp.readable(), if self.busy.is_none() => match ready {
                     Ok(()) => look = Look::More,
                     Err(_) => return,
                 },
@@ -182,14 +183,14 @@ impl Pump {
                 }
                 Err(error) => {
                     if let Some(reason) = CloseReason::of(&error) {
-                        self.outbox.seal(reason);
+                        self.connection.close(reason);
                     }
                     return Look::Over;
                 }
             };
             self.hub.meters.frames_in.increment(1);
             self.on_message(message);
-            if self.outbox.end().is_some() {
+            if self.connection.outlet().end().is_some() {
                 return Look::Over;
             }
             if self.busy.is_some() {
@@ -205,15 +206,15 @@ impl Pump {
             Message::Text(text) => match self.member.on_text(text.as_str(), now) {
                 Step::Do(id, ask) => self.begin(id, ask),
                 Step::Refuse(id, fault) => {
-                    self.connection.answer(Reply::Frame(id), Err(fault));
-                    self.outbox.flush();
+                    self.connection.answer(id, Err(fault));
+                    self.connection.flush();
                 }
                 Step::RefuseAndClose(id, fault, reason) => {
-                    self.connection.answer(Reply::Frame(id), Err(fault));
-                    self.outbox.seal(reason);
+                    self.connection.answer(id, Err(fault));
+                    self.connection.close(reason);
                 }
             },
-            Message::Binary(_) => self.outbox.seal(CloseReason::Binary),
+            Message::Binary(_) => self.connection.close(CloseReason::Binary),
             // The library has the pong ready, and sends it at the next read.
             Message::Ping(_) => self.on_control(now),
             Message::Pong(_) => {
@@ -221,7 +222,7 @@ impl Pump {
                 self.on_control(now);
             }
             Message::Close(_) => {
-                self.outbox.answer_goodbye();
+                self.connection.outlet().answer_goodbye();
                 // Lets the library put its reply into the outbox.
                 let _ = self.socket.flush();
             }
@@ -232,7 +233,7 @@ impl Pump {
 
     fn on_control(&mut self, now: Instant) {
         if let Err(reason) = self.member.on_control(now) {
-            self.outbox.seal(reason);
+            self.connection.close(reason);
         }
     }
 
@@ -240,14 +241,13 @@ impl Pump {
     /// message for an open room is on its way when this returns.
     fn begin(&mut self, id: Option<Value>, ask: Ask) {
         let (hub, connection) = (Arc::clone(&self.hub), Arc::clone(&self.connection));
-        let reply = Reply::Frame(id);
         let work: BoxFuture<'static, ()> = if matches!(ask, Ask::Message { calendar_name: Some(_), .. }) {
-            Box::pin(perform(hub, connection, reply, ask))
+            Box::pin(perform(hub, connection, id, ask))
         } else {
             // Everything else takes effect after the messages before it.
             Box::pin(async move {
                 connection.settled().await;
-                perform(hub, connection, reply, ask).await;
+                perform(hub, connection, id, ask).await;
             })
         };
         self.busy = undone(work);
@@ -260,7 +260,7 @@ impl Pump {
     fn on_time(&mut self, timer: std::pin::Pin<&mut Sleep>) {
         let now = self.hub.clock.monotonic();
         if now >= self.expires {
-            self.outbox.seal(CloseReason::SessionEnded);
+            self.connection.close(CloseReason::SessionEnded);
         }
         match self.heartbeat.beat(now) {
             Beat::Wait => {}
@@ -268,20 +268,20 @@ impl Pump {
                 let mut ping = Vec::new();
                 // A Vec takes every write.
                 let _ = Frame::ping(Bytes::new()).format(&mut ping);
-                self.outbox.append_control(&ping);
-                self.outbox.flush();
+                self.connection.outlet().append_control(&ping);
+                self.connection.flush();
             }
-            Beat::Dead => self.outbox.seal(CloseReason::Silent),
+            Beat::Dead => self.connection.close(CloseReason::Silent),
         }
         timer.reset(self.next_look().into());
     }
 }
 
 /// Waits until everything that is queued is with the kernel.
-async fn drain(tcp: &TcpStream, outbox: &Outbox) {
+async fn drain(outbox: &Outbox) {
     outbox.flush();
     while !outbox.is_drained() {
-        if tcp.writable().await.is_err() {
+        if outbox.transport().writable().await.is_err() {
             return;
         }
         outbox.flush();
@@ -333,7 +333,7 @@ impl Read for Wire {
         if self.allowance == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let read = self.tcp.try_read(buffer)?;
+        let read = self.connection.outlet().transport().try_read(buffer)?;
         self.allowance = self.allowance.saturating_sub(read);
         Ok(read)
     }
@@ -341,12 +341,12 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.outbox.append_control(bytes);
+        self.connection.outlet().append_control(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.outbox.flush();
+        self.connection.flush();
         Ok(())
     }
 }

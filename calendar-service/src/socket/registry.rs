@@ -22,7 +22,7 @@ pub(super) trait Entry {
 
 /// Connections and the places they take.
 #[derive(Debug)]
-pub(super) struct Registry<C> {
+pub(super) struct Registry<C: ?Sized> {
     connections: HashMap<u64, Arc<C>>,
     by_account: HashMap<Uuid, BTreeSet<u64>>,
     by_session: HashMap<Uuid, BTreeSet<u64>>,
@@ -44,7 +44,7 @@ pub(super) enum Turn {
 
 // === impl Registry ===
 
-impl<C: Entry> Registry<C> {
+impl<C: Entry + ?Sized> Registry<C> {
     /// An empty registry that lets an account take so many places.
     pub(super) fn new(seats_per_account: usize) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl<C: Entry> Registry<C> {
 }
 
 #[cfg(test)]
-impl<C: Entry> Registry<C> {
+impl<C: Entry + ?Sized> Registry<C> {
     /// Panics when the indexes and the connections disagree.
     pub(super) fn check_invariants(&self) {
         for (serial, connection) in &self.connections {

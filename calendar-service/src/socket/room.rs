@@ -44,7 +44,7 @@ pub(super) trait Listener: Send + Sync + 'static {
 
 /// A room.
 #[derive(Debug)]
-pub(super) struct Room<L> {
+pub(super) struct Room<L: ?Sized> {
     calendar_id: Uuid,
     calendar_name: Arc<str>,
     last_seq: i64,
@@ -55,7 +55,7 @@ pub(super) struct Room<L> {
 }
 
 #[derive(Debug)]
-struct Place<L> {
+struct Place<L: ?Sized> {
     listener: Arc<L>,
     /// False while what it missed is replayed: then it hears nothing from here.
     live: bool,
@@ -115,7 +115,7 @@ pub(super) enum Promoted {
 
 // === impl Room ===
 
-impl<L: Listener> Room<L> {
+impl<L: Listener + ?Sized> Room<L> {
     /// A room whose log has been told up to `last_seq` (nobody was there to hear it).
     pub(super) fn new(calendar_id: Uuid, calendar_name: Arc<str>, last_seq: i64) -> Self {
         Self {
@@ -323,7 +323,7 @@ impl Gone {
 }
 
 #[cfg(test)]
-impl<L: Listener> Room<L> {
+impl<L: Listener + ?Sized> Room<L> {
     /// Panics when the room disagrees with itself.
     pub(super) fn check_invariants(&self) {
         for (serial, place) in &self.places {

@@ -31,7 +31,7 @@ use super::{
     Parts,
     ask::Ask,
     close::CloseReason,
-    connection::{Connection, Outlet, Reply},
+    connection::Connection,
     desk::perform,
     hub::{Hub, Seat},
     limits::SocketLimits,
@@ -114,12 +114,11 @@ fn connected(hub: &Arc<Hub>, io: SocketIo, socket: SocketRef) {
     };
     let connection_id = Uuid::new_v4();
     let (member, hello) = Visitor::new(&hub.limits).admit(&identity.username, connection_id);
-    let outlet = Outlet::SocketIo(Line::new(socket.clone(), Arc::clone(&hub.meters)));
+    let line = Line::new(socket.clone(), Arc::clone(&hub.meters));
     let gateway_id = gateway_id(&socket.req_parts().headers);
-    let connection =
-        Arc::new(Connection::new(hub.next_serial(), connection_id, identity, gateway_id, outlet));
+    let connection = Arc::new(Connection::new(hub.next_serial(), connection_id, identity, gateway_id, line));
     connection.say(&hello);
-    hub.connect(&connection);
+    hub.connect(Arc::<Connection<Line>>::clone(&connection));
     let (asks, todo) = mpsc::channel(WAITING);
     listen(hub, &socket, &connection, member, asks);
     let pump = pump(Arc::clone(hub), io, socket.id, connection, todo);
@@ -133,9 +132,9 @@ fn connected(hub: &Arc<Hub>, io: SocketIo, socket: SocketRef) {
 fn listen(
     hub: &Arc<Hub>,
     socket: &SocketRef,
-    connection: &Arc<Connection>,
+    connection: &Arc<Connection<Line>>,
     member: Member,
-    asks: mpsc::Sender<(Reply, Ask)>,
+    asks: mpsc::Sender<(Answer, Ask)>,
 ) {
     let listener = Arc::clone(connection);
     let hub = Arc::clone(hub);
@@ -153,13 +152,13 @@ fn listen(
             };
             match step {
                 Step::Do(reply, ask) => {
-                    if asks.try_send((Reply::Event(reply), ask)).is_err() {
+                    if asks.try_send((reply, ask)).is_err() {
                         listener.close(CloseReason::TooFast);
                     }
                 }
-                Step::Refuse(reply, fault) => listener.answer(Reply::Event(reply), Err(fault)),
+                Step::Refuse(reply, fault) => listener.answer(reply, Err(fault)),
                 Step::RefuseAndClose(reply, fault, reason) => {
-                    listener.answer(Reply::Event(reply), Err(fault));
+                    listener.answer(reply, Err(fault));
                     listener.close(reason);
                 }
             }
@@ -168,9 +167,7 @@ fn listen(
     socket.on_fallback(hear);
     let listener = Arc::clone(connection);
     socket.on_disconnect(move || {
-        if let Some(line) = listener.line() {
-            line.gone();
-        }
+        listener.outlet().gone();
         ready(())
     });
 }
@@ -180,10 +177,10 @@ async fn pump(
     hub: Arc<Hub>,
     io: SocketIo,
     sid: Sid,
-    connection: Arc<Connection>,
-    mut todo: mpsc::Receiver<(Reply, Ask)>,
+    connection: Arc<Connection<Line>>,
+    mut todo: mpsc::Receiver<(Answer, Ask)>,
 ) {
-    let Some(line) = connection.line() else { return };
+    let line = connection.outlet();
     let lives = connection.identity().expires_at.duration_since(hub.clock.now());
     let expired = sleep(Duration::try_from(lives).unwrap_or_default());
     let mut looks = interval(LOOK_EVERY);

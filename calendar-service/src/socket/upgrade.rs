@@ -6,25 +6,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chassis::{
     fault::{Fault, Reason},
+    http_server::reclaim,
     tokens::Identity,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
-use super::{
-    Parts,
-    connection::{Connection, Outlet},
-    hub::Hub,
-    outbox::Outbox,
-    peer::Visitor,
-    pump::Pump,
-};
+use super::{Parts, connection::Connection, hub::Hub, outbox::Outbox, peer::Visitor, pump::Pump};
 
 /// Answers a request for `/ws`.
 pub(super) async fn upgrade(parts: &Parts, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -103,20 +95,18 @@ async fn begin(
     upgraded: OnUpgrade,
 ) -> Option<Pump> {
     let upgraded = upgraded.await.inspect_err(|error| tracing::debug!(%error, "upgrade broke off")).ok()?;
-    let Ok(raw) = downcast::<TokioIo<TcpStream>>(upgraded) else {
+    let Ok((tcp, already_read)) = reclaim(upgraded) else {
         tracing::error!("an upgraded connection is no plain TCP stream");
         return None;
     };
-    let tcp = Arc::new(raw.io.into_inner());
-    let outbox = Arc::new(Outbox::new(Arc::clone(&tcp), &hub.limits, Arc::clone(&hub.meters)));
+    let outbox = Outbox::new(tcp, &hub.limits, Arc::clone(&hub.meters));
     let connection_id = Uuid::new_v4();
     let (member, connected) = Visitor::new(&hub.limits).admit(&identity.username, connection_id);
-    let outlet = Outlet::WebSocket(Arc::clone(&outbox));
-    let connection =
-        Arc::new(Connection::new(hub.next_serial(), connection_id, identity, gateway_id, outlet));
+    let serial = hub.next_serial();
+    let connection = Arc::new(Connection::new(serial, connection_id, identity, gateway_id, outbox));
     connection.say(&connected);
-    hub.connect(&connection);
-    Some(Pump::new(hub, tcp, &raw.read_buf, outbox, connection, member))
+    hub.connect(Arc::<Connection<Outbox>>::clone(&connection));
+    Some(Pump::new(hub, &already_read, connection, member))
 }
 
 /// What RFC 6455, 4.2.1 wants of a request; the answer to its key, or the
