@@ -61,7 +61,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let routes = app.routes();
     rpc::serve("auth", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)?;
     lifecycle.finish().await;
-    pool.close().await;
+    // A connection that is in use keeps the pool open.
+    tokio::select! { () = pool.close() => {}, () = lifecycle.aborting() => {} }
     Ok(())
 }
 

@@ -74,7 +74,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let rooms = async { sockets.serve(listeners.socket).await.map_err(RunError::Sockets) };
     tokio::try_join!(serving, rooms)?;
     lifecycle.finish().await;
-    pool.close().await;
+    // A connection that is in use keeps the pool open.
+    tokio::select! { () = pool.close() => {}, () = lifecycle.aborting() => {} }
     Ok(())
 }
 

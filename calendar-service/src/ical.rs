@@ -1,7 +1,7 @@
 //! Events as iCalendar objects (RFC 5545).
 //!
 //! The object is the truth and the columns are its index: [`compose`] writes a
-//! new object, [`edit`] changes what we model in an existing one and leaves all
+//! new object, [`edit()`] changes what we model in an existing one and leaves all
 //! the rest as it is, [`columns`] reads the index off either. Zones are named by
 //! TZID alone ("by reference", RFC 7809): every IANA name is known.
 //!

@@ -2,10 +2,13 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
 
 use chassis::fault::chain;
 use chassis::lifecycle::Lifecycle;
 use futures::future::select_all;
+use futures::poll;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
@@ -44,8 +47,17 @@ impl Services {
         E: Error + 'static,
     {
         let lifecycle = self.process.sibling(name);
+        let beginning = lifecycle.health().dependency("beginning");
         let end = run(lifecycle.clone());
-        let task = tokio::spawn(async move { end.await.map_err(|failure| chain(&failure)) });
+        let task = tokio::spawn(async move {
+            let mut end = pin!(end);
+            // A service registers what it needs before it waits for anything: only from then on does
+            // "nothing is missing" mean that it is ready.
+            let begun = poll!(end.as_mut());
+            beginning.up();
+            let end = if let Poll::Ready(end) = begun { end } else { end.await };
+            end.map_err(|failure| chain(&failure))
+        });
         self.running.push(Running { name, lifecycle, task });
     }
 
@@ -108,6 +120,22 @@ mod tests {
         }
         services.stop().await;
         assert_eq!(*ends.lock().expect("no panic"), ["gateway", "calendar", "auth"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_ready_before_it_has_begun() {
+        let process = Lifecycle::new();
+        let mut services = Services::of(&process);
+        services.start("auth", |until| async move {
+            let database = until.health().dependency("database");
+            until.draining().await;
+            database.up();
+            io::Result::Ok(())
+        });
+        assert_eq!(process.health().missing().len(), 1, "before it was polled at all");
+        tokio::task::yield_now().await;
+        assert_eq!(process.health().missing()[0].0, "auth: database");
+        services.stop().await;
     }
 
     #[tokio::test]

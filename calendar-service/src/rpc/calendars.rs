@@ -1,9 +1,9 @@
 //! `calendar.v1.CalendarService`: what a person may ask, through the gateway.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chassis::{
-    fault::Fault,
+    fault::{Fault, Reason},
     postgres::probe,
     rpc::{Caller, answer},
 };
@@ -16,6 +16,7 @@ use proto::calendar::v1::{
     UpdateCalendarRequest, UpdateEventRequest,
     calendar_service_server::{CalendarService, CalendarServiceServer},
 };
+use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{LARGEST_REQUEST, convert};
@@ -27,6 +28,9 @@ use crate::{
 };
 
 type Answer<T> = Result<Response<T>, Status>;
+
+/// Before the bound of every request, with what comes before the saga.
+const CREATE_WITHIN: Duration = Duration::from_millis(1750);
 
 /// Translates and calls one use-case; the caller is whom the token names.
 #[derive(Clone)]
@@ -108,11 +112,15 @@ impl CalendarService for CalendarRpc {
     }
 
     async fn create_event(&self, request: Request<CreateEventRequest>) -> Answer<Event> {
+        // What runs out of time in general is `unavailable`, which is a promise here.
+        let known_by = Instant::now() + CREATE_WITHIN;
         answer(async {
             let who = self.caller.identify(&request).await?;
             let CreateEventRequest { calendar_name, fields } = request.into_inner();
             let fields = convert::event_fields(fields, &[]);
-            event::create(&self.service, &who, &calendar_name, fields).await.map(convert::event)
+            let create = event::create(&self.service, &who, &calendar_name, fields);
+            let unknown = |_elapsed| Fault::of(Reason::DeadlineExceeded);
+            timeout_at(known_by, create).await.map_err(unknown)?.map(convert::event)
         })
         .await
     }

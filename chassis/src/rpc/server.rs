@@ -59,7 +59,8 @@ pub async fn answer<T>(handler: impl Future<Output = Result<T, Fault>>) -> Resul
 }
 
 /// Serves `routes` with health and reflection on an internal listener until
-/// the lifecycle drains and running calls have ended.
+/// the lifecycle drains and running calls have ended, at the latest until the
+/// hard stop.
 pub async fn serve(
     service: &'static str,
     listener: TcpListener,
@@ -79,15 +80,16 @@ pub async fn serve(
         Err(error) => tracing::warn!(%error, "reflection is not available"),
     }
     let stop = lifecycle.clone();
-    Server::builder()
+    let serving = Server::builder()
         .layer(ObserveLayer { service })
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .max_concurrent_streams(Some(1024))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { stop.draining().await })
-        .await
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { stop.draining().await });
+    // A connection whose last call does not end keeps the server waiting.
+    tokio::select! { served = serving => served, () = lifecycle.aborting() => Ok(()) }
 }
 
 /// Mirrors readiness into gRPC health, four times a second, and the drain at once.
