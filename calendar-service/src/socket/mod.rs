@@ -123,8 +123,14 @@ impl Sockets {
     }
 
     async fn drain(&self, io: SocketIo) {
+        let lifecycle = &self.parts.hub.service.lifecycle;
+        lifecycle.draining().await;
+        // At the hard stop the pumps are dropped: nobody is left who takes a socket off the registry.
+        tokio::select! { () = self.send_away(io) => {}, () = lifecycle.aborting() => {} }
+    }
+
+    async fn send_away(&self, io: SocketIo) {
         let hub = &self.parts.hub;
-        hub.service.lifecycle.draining().await;
         sleep(LAME_DUCK).await;
         while hub.registry(registry::Registry::len) > 0 {
             for connection in hub.registry(registry::Registry::all) {

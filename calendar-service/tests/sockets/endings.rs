@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{
     client::{Client, SOON},
     house::{House, Person, Plan},
+    socket_io_client::SocketIoClient,
 };
 
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
@@ -77,6 +78,17 @@ async fn a_drain_finishes_what_was_said_and_tells_when_to_come_back(pool: PgPool
     assert!(waits.len() > 1, "all at once would be a stampede: {waits:?}");
     timeout(SOON, &mut house.serving).await.unwrap().unwrap().unwrap();
     timeout(SOON, house.service.lifecycle.finish()).await.unwrap();
+}
+
+#[sqlx::test(migrator = "calendar_service::MIGRATOR")]
+async fn a_hard_stop_waits_for_no_socket(pool: PgPool) {
+    let mut house = House::open(&pool).await;
+    let ann = Person::new("ann");
+    let _raw = house.connect(&ann).await;
+    let auth = json!({ "token": ann.token() });
+    let _socket_io = SocketIoClient::connect(house.address, &auth).await.unwrap();
+    house.service.lifecycle.abort();
+    timeout(SOON, &mut house.serving).await.unwrap().unwrap().unwrap();
 }
 
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]

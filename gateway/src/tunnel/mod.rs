@@ -4,7 +4,7 @@
 //! token later, inside, where only calendar-service sees it. Either way the
 //! request goes on over HTTP/1.1 to calendar-service's socket listener, made
 //! anew from an allow-list; when both sides have switched protocols, bytes are
-//! carried and nothing is understood ([`splice`]).
+//! carried and nothing is understood ([`splice()`]).
 //!
 //! A tunnel of bytes cannot say goodbye: a draining gateway asks calendar-service
 //! to ([`goodbye`]).
