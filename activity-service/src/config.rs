@@ -95,7 +95,10 @@ impl Settings {
         let enough = Duration::from_secs(2 * rules.reach().unsigned_abs());
         if self.retention < enough {
             let least = enough.as_secs().div_ceil(3600);
-            return Err(invalid("ACTIVITY_RETENTION", format!("must be at least {least} hours for these rules")));
+            return Err(invalid(
+                "ACTIVITY_RETENTION",
+                format!("must be at least {least} hours for these rules"),
+            ));
         }
         Ok(Config {
             notify_url: self.notify_url.as_ref().map(notify_url).transpose()?,
@@ -166,7 +169,8 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.retention, Duration::from_hours(720));
         assert!(config.notify_url.is_none() && config.rules.knows("APP_LAUNCHED"));
-        let by_line = Line::try_parse_from(["x", "--database-url", "postgres://x@y/z"]).unwrap().settings.rules;
+        let by_line =
+            Line::try_parse_from(["x", "--database-url", "postgres://x@y/z"]).unwrap().settings.rules;
         assert_eq!(format!("{by_line:?}"), format!("{:?}", RuleSettings::default()));
     }
 

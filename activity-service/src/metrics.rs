@@ -13,11 +13,17 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Says what each metric of the rules lane means.
 pub(crate) fn describe() {
-    describe_counter!("activity_events_total", "Events kept, by type; those that no rule knows are `unknown`.");
+    describe_counter!(
+        "activity_events_total",
+        "Events kept, by type; those that no rule knows are `unknown`."
+    );
     describe_counter!("activity_events_repeated_total", "Events that were there before.");
     describe_counter!("activity_events_refused_total", "Events that were none.");
     describe_counter!("activity_rule_firings_total", "Notifications that a rule wanted, by rule.");
-    describe_counter!("activity_rule_cancellations_total", "Those that it did not want any more in time, by rule.");
+    describe_counter!(
+        "activity_rule_cancellations_total",
+        "Those that it did not want any more in time, by rule."
+    );
     describe_counter!("activity_notifications_total", "Tries to deliver, by outcome.");
     describe_gauge!("activity_inbox_depth", "Events that the rules have not seen.");
     describe_gauge!("activity_inbox_oldest_seconds", "How long the oldest of them has waited.");
@@ -49,8 +55,10 @@ async fn look(store: &Store) -> Result<(), Fault> {
     let census = store.census().await?;
     gauge!("activity_inbox_depth", "service" => "activity").set(census.inbox as f64);
     gauge!("activity_inbox_oldest_seconds", "service" => "activity").set(census.inbox_oldest);
-    gauge!("activity_notifications_waiting", "service" => "activity", "state" => "ahead").set(census.ahead as f64);
-    gauge!("activity_notifications_waiting", "service" => "activity", "state" => "due").set(census.due as f64);
+    gauge!("activity_notifications_waiting", "service" => "activity", "state" => "ahead")
+        .set(census.ahead as f64);
+    gauge!("activity_notifications_waiting", "service" => "activity", "state" => "due")
+        .set(census.due as f64);
     gauge!("activity_notifications_oldest_seconds", "service" => "activity").set(census.due_oldest);
     Ok(())
 }

@@ -134,7 +134,8 @@ async fn write(service: &Service, claims: &[ClaimedDevice], plans: &[Plan]) -> R
     let lost = in_time(finish(service, claims, plans, last)).await?;
     service.nudge.notifications.notify_one();
     for new in &planned {
-        counter!("activity_rule_firings_total", "service" => "activity", "rule" => new.wanted.rule).increment(1);
+        counter!("activity_rule_firings_total", "service" => "activity", "rule" => new.wanted.rule)
+            .increment(1);
     }
     for (_, rule) in cancelled {
         counter!("activity_rule_cancellations_total", "service" => "activity", "rule" => rule).increment(1);

@@ -60,15 +60,17 @@ pub async fn record(
     let read: Vec<_> = read.collect();
     let good: Vec<(Uuid, &SentEvent)> =
         read.iter().filter_map(|read| read.as_ref().ok().map(|(id, event)| (*id, event))).collect();
-    let fresh = match good.is_empty() {
-        true => HashSet::new(),
-        false => service.store.keep_events(account_id, &good, service.rules.types()).await?,
+    let fresh = if good.is_empty() {
+        HashSet::new()
+    } else {
+        service.store.keep_events(account_id, &good, service.rules.types()).await?
     };
     service.nudge.inbox.notify_one();
     let repeats: Vec<_> = good.iter().map(|(id, _)| *id).filter(|id| !fresh.contains(id)).collect();
-    let kept = match repeats.is_empty() {
-        true => HashMap::new(),
-        false => service.store.kept_events(&repeats).await?.into_iter().collect(),
+    let kept = if repeats.is_empty() {
+        HashMap::new()
+    } else {
+        service.store.kept_events(&repeats).await?.into_iter().collect()
     };
     let outcomes = Outcomes { service, fresh, kept, is_batch };
     Ok(outcomes.of(read))
@@ -78,7 +80,8 @@ pub async fn record(
 fn named(errors: Vec<FieldError>, place: Option<usize>) -> Vec<FieldError> {
     let Some(place) = place else { return errors };
     let named = errors.into_iter().map(|FieldError { field, message }| {
-        let field = if field == "body" { format!("events[{place}]") } else { format!("events[{place}].{field}") };
+        let field =
+            if field == "body" { format!("events[{place}]") } else { format!("events[{place}].{field}") };
         FieldError { field, message }
     });
     named.collect()
@@ -114,7 +117,10 @@ impl Outcomes<'_> {
                     if event.id.is_none() && first != event {
                         let field = "idempotency_key".to_owned();
                         let message = "was used with another event".to_owned();
-                        Recorded::Refused(named(vec![FieldError { field, message }], self.is_batch.then_some(place)))
+                        Recorded::Refused(named(
+                            vec![FieldError { field, message }],
+                            self.is_batch.then_some(place),
+                        ))
                     } else {
                         self.kept(first, true)
                     }

@@ -9,8 +9,6 @@ create table device_events (
     type text not null,
     -- When it happened, by the device.
     at timestamptz not null,
-    -- What comes first among events of one instant.
-    rank smallint not null,
     -- The id that the client gave it; null: none.
     client_id text,
     -- `json`, not `jsonb`: answered as it was kept.

@@ -7,8 +7,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Details, Instant, SentEvent, programme,
+    Details, Instant, SentEvent,
     event::{LONGEST_ID, is_id},
+    programme,
 };
 use crate::error::FieldErrors;
 
@@ -23,11 +24,8 @@ const IMPROVED: Shape = Shape { device: "deviceId", time: "timestamp", read_time
 const ORIGINAL: Shape = Shape { device: "device_id", time: "time_stamp", read_time: Instant::read_plain };
 
 /// Fields of the original shape that became details.
-const MOVED: [(&str, &str); 3] = [
-    ("user_id", "userId"),
-    ("training_program_id", "programId"),
-    ("training_program_title", "programTitle"),
-];
+const MOVED: [(&str, &str); 3] =
+    [("user_id", "userId"), ("training_program_id", "programId"), ("training_program_title", "programTitle")];
 
 /// Reads one event. `spell` puts a type that some rule knows into its one
 /// spelling, and leaves others as they are.

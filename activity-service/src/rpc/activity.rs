@@ -59,9 +59,12 @@ impl ActivityService for ActivityRpc {
 
 fn result(recorded: Recorded) -> EventResult {
     match recorded {
-        Recorded::Kept { event, supported, repeated } => {
-            EventResult { event_json: event.to_json(), supported, repeated_event: repeated, errors: Vec::new() }
-        }
+        Recorded::Kept { event, supported, repeated } => EventResult {
+            event_json: event.to_json(),
+            supported,
+            repeated_event: repeated,
+            errors: Vec::new(),
+        },
         Recorded::Refused(errors) => {
             let errors = errors.into_iter();
             let errors = errors.map(|error| FieldError { field: error.field, message: error.message });

@@ -103,7 +103,8 @@ impl Watch for Waiting {
     fn see(&mut self, event: &Event) {
         if event.kind == kind::TRAINING_STARTED {
             self.start(event.at);
-        } else if event.at.plus(self.too_old) >= event.received_at && self.launches.last() != Some(&event.at) {
+        } else if event.at.plus(self.too_old) >= event.received_at && self.launches.last() != Some(&event.at)
+        {
             self.launches.push(event.at);
         }
     }

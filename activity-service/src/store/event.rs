@@ -6,10 +6,7 @@ use chassis::fault::Fault;
 use uuid::Uuid;
 
 use super::Store;
-use crate::{
-    model::{Instant, SentEvent},
-    rules::kind,
-};
+use crate::model::{Instant, SentEvent};
 
 /// The columns of many events.
 #[derive(Default)]
@@ -18,7 +15,6 @@ struct Columns<'a> {
     device_ids: Vec<&'a str>,
     types: Vec<&'a str>,
     ats: Vec<Instant>,
-    ranks: Vec<i16>,
     client_ids: Vec<Option<&'a str>>,
     details: Vec<&'a str>,
 }
@@ -42,10 +38,10 @@ impl Store {
                 select app_now() as now
             ), fresh as (
                 insert into device_events
-                    (event_id, account_id, device_id, type, at, rank, client_id, details, received_at)
-                select s.event_id, $1, s.device_id, s.type, s.at, s.rank, s.client_id, s.details::json, clock.now
-                from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::smallint[], $7::text[], $8::text[])
-                        as s (event_id, device_id, type, at, rank, client_id, details),
+                    (event_id, account_id, device_id, type, at, client_id, details, received_at)
+                select s.event_id, $1, s.device_id, s.type, s.at, s.client_id, s.details::json, clock.now
+                from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
+                        as s (event_id, device_id, type, at, client_id, details),
                     clock
                 order by s.event_id
                 on conflict (event_id) do nothing
@@ -53,7 +49,7 @@ impl Store {
             ), news as (
                 insert into devices as d (account_id, device_id, received, new_from, new_to, waiting_since)
                 select $1, fresh.device_id, count(*), min(fresh.at), max(fresh.at), clock.now
-                from fresh, clock where fresh.type = any($9)
+                from fresh, clock where fresh.type = any($8)
                 group by fresh.device_id, clock.now order by fresh.device_id
                 on conflict (account_id, device_id) do update set
                     received = d.received + excluded.received,
@@ -69,7 +65,6 @@ impl Store {
             &columns.device_ids as &[&str],
             &columns.types as &[&str],
             &columns.ats as &[Instant],
-            &columns.ranks,
             &columns.client_ids as &[Option<&str>],
             &columns.details as &[&str],
             watched,
@@ -105,7 +100,6 @@ impl<'a> Columns<'a> {
             columns.device_ids.push(&event.device_id);
             columns.types.push(&event.kind);
             columns.ats.push(event.at);
-            columns.ranks.push(kind::rank(&event.kind));
             columns.client_ids.push(event.id.as_deref());
             columns.details.push(&event.details);
         }
