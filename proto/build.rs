@@ -7,7 +7,12 @@ use prost_types::FileDescriptorSet;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = ["auth/v1/auth.proto", "calendar/v1/calendar.proto"];
+    let files = [
+        "activity/v1/activity.proto",
+        "auth/v1/auth.proto",
+        "calendar/v1/calendar.proto",
+        "notification/v1/notification.proto",
+    ];
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(out, descriptors.encode_to_vec())?;

@@ -10,6 +10,7 @@ shift
 need_cargo
 ensure postgres
 # The queries are checked against the committed metadata: a build needs no database.
-SQLX_OFFLINE=true cargo build --release --locked \
-    --bin auth-service --bin calendar-service --bin gateway --bin "$program"
+binaries=(--bin auth-service --bin calendar-service --bin gateway --bin "$program")
+[ "$program" != bench-activity ] || binaries+=(--bin activity-service)
+SQLX_OFFLINE=true cargo build --release --locked "${binaries[@]}"
 POSTGRES_BIN_DIR=$(postgres_programs) exec "target/release/$program" "$@"

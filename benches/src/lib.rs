@@ -14,6 +14,7 @@
 //! `docs/BENCHMARKS.md` says how to read the tables.
 
 pub mod account;
+pub mod activity;
 pub mod bare_hash;
 pub mod event;
 pub mod fan_out;

@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { accounts } from "./accounts.mjs";
+import { activity } from "./activity.mjs";
 import { calendars } from "./calendars.mjs";
 import { events } from "./events.mjs";
 import { goodbye } from "./goodbye.mjs";
@@ -76,7 +77,7 @@ const collection = {
   auth: { type: "bearer", bearer: [{ key: "token", value: "{{ann_token}}", type: "string" }] },
   event: [script("prerequest", newNames), script("test", everyAnswer)],
   variable: [{ key: "base_url", value: "http://127.0.0.1:8080" }],
-  item: [system, accounts, calendars, events, room, members, goodbye],
+  item: [system, accounts, calendars, events, room, members, activity, goodbye],
 };
 
 const place = fileURLToPath(new URL("../../postman_collection.json", import.meta.url));

@@ -36,7 +36,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Builds everything, serves until the lifecycle drains, and waits for what runs.
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let upstream = Upstream::new(config.auth_url, config.calendar_url, config.service_token);
+    let upstream =
+        Upstream::new(config.auth_url, config.calendar_url, config.activity_url, config.service_token);
 
     let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");

@@ -32,6 +32,9 @@ pub struct Settings {
     /// calendar-service, gRPC.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
     pub calendar_url: Uri,
+    /// activity-service, gRPC.
+    #[arg(long, env = "ACTIVITY_URL", default_value = "http://127.0.0.1:50054")]
+    pub activity_url: Uri,
     /// calendar-service's socket listener, HTTP/1.1.
     #[arg(long, env = "CALENDAR_SOCKET_URL", default_value = "http://127.0.0.1:8062")]
     pub calendar_socket_url: Uri,
@@ -70,6 +73,8 @@ pub struct Config {
     pub auth_url: Uri,
     /// calendar-service.
     pub calendar_url: Uri,
+    /// activity-service.
+    pub activity_url: Uri,
     /// calendar-service's socket listener.
     pub calendar_sockets: Authority,
     /// The shared session cache.
@@ -126,6 +131,7 @@ impl Settings {
             calendar_sockets: plain_http("CALENDAR_SOCKET_URL", &self.calendar_socket_url)?,
             auth_url: grpc("AUTH_URL", self.auth_url)?,
             calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
+            activity_url: grpc("ACTIVITY_URL", self.activity_url)?,
             redis_url: self.redis_url,
             proxies: TrustedProxies::new(self.trusted_proxies),
             origins: Origins::new(allowed),
@@ -201,6 +207,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_variable() {
         for (argument, value, variable) in [
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
+            ("--activity-url", "grpc://activity:50054", "ACTIVITY_URL"),
             ("--calendar-socket-url", "https://calendar", "CALENDAR_SOCKET_URL"),
             ("--public-origin", "calendar.example", "PUBLIC_ORIGIN"),
             ("--allowed-origins", "https://a.example,*", "ALLOWED_ORIGINS"),

@@ -28,12 +28,13 @@ Every path is served both as `/…` and as `/api/…`. Errors are RFC 9457 probl
 Every answer carries `x-request-id`, every limited one `x-ratelimit-limit` and `x-ratelimit-remaining`. \
 The rooms themselves are spoken over `/ws` and `/socket.io/`.";
 /// Order and meaning of the tags.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("Accounts", "Register, log in, sessions, keys"),
     ("Calendars", "The rooms that the caller is in"),
     ("Events", "What is in them, and when"),
     ("Members", "Who is in, and in which role"),
     ("Room", "What happened and what was said; the way onto the socket"),
+    ("Activity", "Events of devices, and what they mean"),
     ("Status", "Whether the services are up"),
     ("Documents", "This description"),
 ];

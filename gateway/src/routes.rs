@@ -5,6 +5,7 @@
 //! route is a file with its input, its output, its documentation and its
 //! handler, and a line here.
 
+mod activity;
 mod answer;
 mod calendar;
 mod docs;
@@ -72,6 +73,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         calendar::changes::endpoint(),
         calendar::messages::endpoint(),
         ticket::endpoint(),
+        // Activity
+        activity::record_events::endpoint(),
         // Status and documents
         status::user_endpoint(),
         status::calendar_endpoint(),

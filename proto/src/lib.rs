@@ -4,6 +4,15 @@
 //! method is a line in a `.proto` file, a use-case in its service and a
 //! translation in that service's `rpc.rs`.
 
+/// Device events and the rules over them.
+pub mod activity {
+    /// `activity.v1`, see `proto/activity/v1/activity.proto`.
+    #[expect(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("activity.v1");
+    }
+}
+
 /// Accounts, sessions and saga participants.
 pub mod auth {
     /// `auth.v1`, see `proto/auth/v1/auth.proto`.
@@ -19,6 +28,15 @@ pub mod calendar {
     #[expect(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated code")]
     pub mod v1 {
         tonic::include_proto!("calendar.v1");
+    }
+}
+
+/// Timers, webhooks, reminders, notifications.
+pub mod notification {
+    /// `notification.v1`, see `proto/notification/v1/notification.proto`.
+    #[expect(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("notification.v1");
     }
 }
 

@@ -211,6 +211,27 @@ impl CalendarService for CalendarRpc {
         .await
     }
 
+    async fn set_own_reminders(
+        &self,
+        _: Request<proto::calendar::v1::SetOwnRemindersRequest>,
+    ) -> Answer<proto::calendar::v1::OwnReminders> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn list_inbox(
+        &self,
+        _: Request<proto::calendar::v1::ListInboxRequest>,
+    ) -> Answer<proto::calendar::v1::ListInboxResponse> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn mark_inbox_seen(
+        &self,
+        _: Request<proto::calendar::v1::MarkInboxSeenRequest>,
+    ) -> Answer<proto::calendar::v1::MarkInboxSeenResponse> {
+        Err(Status::unimplemented("not yet"))
+    }
+
     async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {
         answer(async {
             probe(self.service.store.pool()).await?;

@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use chassis::fault::Fault;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -30,26 +31,35 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (head, body) = request.into_parts();
-        if !is_json(&head.headers) {
+        if !is_json(request.headers()) {
             return Err(Problem::unsupported_media_type());
         }
-        if announced(&head.headers).is_some_and(|bytes| bytes > MAX_BYTES as u64) {
-            return Err(Problem::body_too_large());
-        }
-        let arriving = Limited::new(body, MAX_BYTES).collect();
-        let Ok(arrived) = timeout(ARRIVES_WITHIN, arriving).await else {
-            return Err(Problem::body_timeout());
-        };
-        let bytes = arrived.map_err(|error| broken(error.as_ref()))?.to_bytes();
-        parse(&bytes).map(Self).map_err(Problem::from)
+        parse(&arrive(request).await?).map(Self).map_err(Problem::from)
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
-    let value = value.to_str().unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+/// The whole body of a request, bounded in size and time.
+pub async fn arrive(request: Request) -> Result<Bytes, Problem> {
+    let (head, body) = request.into_parts();
+    if announced(&head.headers).is_some_and(|bytes| bytes > MAX_BYTES as u64) {
+        return Err(Problem::body_too_large());
+    }
+    let arriving = Limited::new(body, MAX_BYTES).collect();
+    let Ok(arrived) = timeout(ARRIVES_WITHIN, arriving).await else {
+        return Err(Problem::body_timeout());
+    };
+    Ok(arrived.map_err(|error| broken(error.as_ref()))?.to_bytes())
+}
+
+/// The media type that a request names, without parameters, in small letters.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Whether a body is JSON, or does not say what it is.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let Some(essence) = media_type(headers) else { return true };
     essence.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 

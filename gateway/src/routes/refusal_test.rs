@@ -36,7 +36,7 @@ struct DefaultLimits {
 fn lonely_router() -> Router {
     let clock = Arc::new(SystemClock);
     let nowhere = Uri::from_static(NOWHERE);
-    let upstream = Upstream::new(nowhere.clone(), nowhere, ServiceToken::random());
+    let upstream = Upstream::new(nowhere.clone(), nowhere.clone(), nowhere, ServiceToken::random());
     let verifier = Verifier::new(Arc::new(upstream.clone()), clock.clone());
     let sessions =
         Sessions::new(verifier, Arc::new(MemorySessions::new(10)), upstream.clone(), clock.clone());

@@ -16,6 +16,7 @@ mod retry;
 use chassis::service_token::ServiceToken;
 use http::Uri;
 use proto::{
+    activity::v1::activity_service_client::ActivityServiceClient,
     auth::v1::{auth_service_client::AuthServiceClient, session_service_client::SessionServiceClient},
     calendar::v1::{
         calendar_service_client::CalendarServiceClient, tunnel_service_client::TunnelServiceClient,
@@ -32,6 +33,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub struct Upstream {
     auth: Pipe,
     calendar: Pipe,
+    activity: Pipe,
     token: ServiceToken,
 }
 
@@ -39,8 +41,9 @@ pub struct Upstream {
 
 impl Upstream {
     /// Services at these URIs; `token` opens their internal methods.
-    pub fn new(auth: Uri, calendar: Uri, token: ServiceToken) -> Self {
-        Self { auth: Pipe::new("auth", auth), calendar: Pipe::new("calendar", calendar), token }
+    pub fn new(auth: Uri, calendar: Uri, activity: Uri, token: ServiceToken) -> Self {
+        let (auth, calendar) = (Pipe::new("auth", auth), Pipe::new("calendar", calendar));
+        Self { auth, calendar, activity: Pipe::new("activity", activity), token }
     }
 
     /// Accounts, sessions, keys.
@@ -51,6 +54,11 @@ impl Upstream {
     /// Calendars, members, events, messages, changes.
     pub fn calendar(&self) -> CalendarServiceClient<Pipe> {
         CalendarServiceClient::new(self.calendar.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    /// Events of devices.
+    pub fn activity(&self) -> ActivityServiceClient<Pipe> {
+        ActivityServiceClient::new(self.activity.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     fn sessions(&self) -> SessionServiceClient<Pipe> {

@@ -1,6 +1,7 @@
 //! The gateway from outside, over real sockets, before services that exist for
 //! one test.
 
+mod activity;
 mod auth;
 mod calendar;
 mod client;

@@ -1,0 +1,4 @@
+//! Events of devices.
+
+mod event_batch;
+pub(super) mod record_events;
