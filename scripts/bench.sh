@@ -10,6 +10,12 @@ shift
 need_cargo
 ensure postgres
 # The queries are checked against the committed metadata: a build needs no database.
-SQLX_OFFLINE=true cargo build --release --locked \
-    --bin auth-service --bin calendar-service --bin gateway --bin "$program"
+case "$program" in
+bench-relay)
+    ensure rabbitmq
+    services=(--bin activity-service)
+    ;;
+*) services=(--bin auth-service --bin calendar-service --bin gateway) ;;
+esac
+SQLX_OFFLINE=true cargo build --release --locked "${services[@]}" --bin "$program"
 POSTGRES_BIN_DIR=$(postgres_programs) exec "target/release/$program" "$@"

@@ -5,6 +5,8 @@
 mod bounds;
 #[path = "relay/client.rs"]
 mod client;
+#[path = "relay/crowd.rs"]
+mod crowd;
 #[path = "relay/kills.rs"]
 mod kills;
 #[path = "relay/operator.rs"]

@@ -106,6 +106,11 @@ impl Postgres {
         self.url("calendar", "calendar")
     }
 
+    /// The URL of activity-service's database.
+    pub fn activity_url(&self) -> String {
+        self.url("activity", "activity")
+    }
+
     /// The load program's own pool to a database.
     pub async fn pool(url: &str) -> Result<PgPool> {
         Ok(PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect(url).await?)
@@ -149,6 +154,8 @@ impl Postgres {
             "create database auth owner auth",
             "create role calendar login",
             "create database calendar owner calendar",
+            "create role activity login",
+            "create database activity owner activity",
         ] {
             sqlx::raw_sql(statement).execute(&mut superuser).await?;
         }

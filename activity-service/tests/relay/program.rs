@@ -104,6 +104,13 @@ impl Program {
         child.wait().await.expect("it ends").success()
     }
 
+    /// `activity-service relay reset`.
+    pub(crate) async fn reset(&self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_activity-service"));
+        command.args(["relay", "reset"]).env_clear().envs(&self.settings).stdin(Stdio::null());
+        assert!(command.status().await.expect("it runs").success());
+    }
+
     /// The sum of a metric over its labels, of those series whose text has `part`.
     pub(crate) async fn metric(&self, name: &str, part: &str) -> f64 {
         let text = operator::get(self.admin, "/metrics").await.unwrap_or_default();
