@@ -8,13 +8,21 @@ mod source;
 use std::{sync::Arc, time::Duration};
 
 use chassis::lifecycle::Lifecycle;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use self::{census::Census, complaints::Complaints, source::Source};
 use crate::{broker::Broker, relay::metrics};
 
 /// After an error of `accept` itself, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// To hand over what was read, when the process ends.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// How sources are taken in.
 #[derive(Clone, Debug)]
@@ -82,6 +90,12 @@ pub(crate) async fn run(
         });
     }
     drop(census);
-    while tasks.join_next().await.is_some() {}
-    let _ = broker.settled().await;
+    let handed_over = async {
+        while tasks.join_next().await.is_some() {}
+        let _ = broker.settled().await;
+    };
+    // What the broker does not take by then, sources must send again.
+    if timeout(FAREWELL, handed_over).await.is_err() {
+        tracing::warn!("the broker has not confirmed everything that was read");
+    }
 }

@@ -77,8 +77,9 @@ impl Processor {
                 self.lead_stream(mandate).await;
             }
             Ok(None) => {
-                // Ready all the same: it is as it should be.
+                // Ready all the same: it is as it should be, and takes no packs.
                 self.lead.up();
+                self.feed.up();
                 self.stand_by().await;
             }
             Err(error) => {

@@ -94,13 +94,13 @@ impl Part {
                     let (fault, line) = with_place(seq, rng);
                     *part.malformed.entry(fault).or_default() += 1;
                     part.passed += 1;
-                    part.lines.push([&line, end].concat());
+                    part.lines.push([line.as_slice(), end].concat());
                     part.events.push((seq, Event::Malformed, Vec::new()));
                     continue;
                 }
                 let (fault, line) = without_place(rng);
                 *part.malformed.entry(fault).or_default() += 1;
-                part.lines.push([&line, end].concat());
+                part.lines.push([line.as_slice(), end].concat());
             }
             let (event, line) = event(seq, recipe.users, rng);
             let line = [line.as_bytes(), end].concat();

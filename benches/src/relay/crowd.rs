@@ -3,7 +3,7 @@
 use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures::{StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
+use futures::{TryStreamExt as _, stream::FuturesUnordered};
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
@@ -57,7 +57,7 @@ impl Crowd {
     /// Reads until every client has been told everything.
     pub async fn hear(self) -> Result<()> {
         let clients: FuturesUnordered<_> = self.clients.into_iter().map(Listener::hear).collect();
-        clients.map(|heard| heard).try_collect::<()>().await
+        clients.try_collect::<()>().await
     }
 }
 

@@ -122,7 +122,13 @@ impl<'a> Term<'a> {
                 saved = saved(&mut self.saving) => self.saved(saved).await,
                 () = &mut accepting, if accepts => accepts = false,
                 _ = tick.tick() => self.tick().await,
-                Some(fed) = packs.recv() => self.fed(fed, &mut packs).await,
+                fed = packs.recv() => match fed {
+                    Some(fed) => self.fed(fed, &mut packs).await,
+                    None => {
+                        tracing::error!("the feed has died: the term ends with it");
+                        break true;
+                    }
+                },
             }
         };
         self.end(lost).await;
