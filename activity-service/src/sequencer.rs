@@ -65,35 +65,31 @@ impl Sequencer {
         self.slots.used()
     }
 
-    /// Takes an event in. An empty line stands for one that is only passed over.
+    /// Takes in an event, the line that `text` begins with, of so many bytes. An
+    /// empty line stands for one that is only passed over.
     #[inline]
-    pub(crate) fn offer(&mut self, seq: u64, line: &[u8]) -> Offered {
+    pub(crate) fn offer(&mut self, seq: u64, text: &[u8], length: usize) -> Offered {
         if seq < self.next {
             return Offered::Duplicate;
         }
-        if seq == self.next && !self.is_waiting(seq) {
+        if seq - self.next >= self.ring.len() as u64 {
+            return self.offer_far(seq, text, length);
+        }
+        let place = self.place(seq);
+        if self.ring[place] != NONE || self.is_far(seq) {
+            return Offered::Duplicate;
+        }
+        if seq == self.next {
             self.next += 1;
             return Offered::Next;
         }
-        if self.is_waiting(seq) {
-            return Offered::Duplicate;
-        }
-        let slot = self.slots.put(line);
-        match self.reach(seq) {
-            Some(place) => self.ring[place] = slot,
-            None => {
-                self.far.insert(seq, slot);
-            }
-        }
+        self.ring[place] = self.slots.put(Line::cut(text, length));
         Offered::Waits
     }
 
     /// The next one, when it waits here.
     #[inline]
-    pub(crate) fn take(&mut self) -> Option<Waiting> {
-        if self.slots.used() == 0 {
-            return None;
-        }
+    pub(crate) fn take(&mut self) -> Option<&Line> {
         let place = self.place(self.next);
         let mut slot = std::mem::replace(&mut self.ring[place], NONE);
         if slot == NONE {
@@ -127,7 +123,7 @@ impl Sequencer {
         });
         let mut all: Vec<(u64, u32)> = near.chain(self.far.iter().map(|(seq, slot)| (*seq, *slot))).collect();
         all.sort_unstable();
-        all.into_iter().map(|(seq, slot)| (seq, self.slots.get(slot).line()))
+        all.into_iter().map(|(seq, slot)| (seq, self.slots.get(slot).as_bytes()))
     }
 
     /// Gives memory back that only a gap needed.
@@ -138,22 +134,26 @@ impl Sequencer {
     }
 
     #[inline]
-    fn is_waiting(&self, seq: u64) -> bool {
-        let near = seq - self.next < self.ring.len() as u64 && self.ring[self.place(seq)] != NONE;
-        near || (!self.far.is_empty() && self.far.contains_key(&seq))
+    fn is_far(&self, seq: u64) -> bool {
+        !self.far.is_empty() && self.far.contains_key(&seq)
     }
 
-    /// The place of `seq` in the ring, which grows for it as far as it may.
-    #[inline]
-    fn reach(&mut self, seq: u64) -> Option<usize> {
-        let distance = seq - self.next;
-        if distance >= self.ring.len() as u64 {
-            if distance >= RING_MAX as u64 {
-                return None;
-            }
-            self.grow(distance as usize);
+    /// Beyond the ring, which grows as far as it may.
+    #[cold]
+    fn offer_far(&mut self, seq: u64, text: &[u8], length: usize) -> Offered {
+        if self.is_far(seq) {
+            return Offered::Duplicate;
         }
-        Some(self.place(seq))
+        let slot = self.slots.put(Line::cut(text, length));
+        let distance = seq - self.next;
+        if distance < RING_MAX as u64 {
+            self.grow(distance as usize);
+            let place = self.place(seq);
+            self.ring[place] = slot;
+        } else {
+            self.far.insert(seq, slot);
+        }
+        Offered::Waits
     }
 
     #[inline]

@@ -13,28 +13,19 @@ use self::link::{Budget, Link, Sent};
 use super::{
     followers::{Bits, Set},
     metrics,
-    wire::EVENT_MAX,
+    wire::{Line, ROOM},
 };
 
 /// No client.
 const NONE: u32 = u32::MAX;
 /// Most lines are shorter: a copy of a fixed size costs less than one of the exact size.
 const SHORT: usize = 32;
-/// A line in its room. The stage keeps that much free at its end.
-const ROOM: usize = 72;
-const _: () = assert!(EVENT_MAX <= ROOM && SHORT <= ROOM);
+const _: () = assert!(SHORT <= ROOM);
 /// All stages together.
 const STAGES: usize = 16 << 20;
 /// One stage: larger ones gain nothing, smaller ones cost a system call each time.
 const STAGE_MAX: usize = 64 << 10;
 const STAGE_MIN: usize = 1 << 10;
-
-/// A line on its way to clients.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outgoing {
-    bytes: [u8; ROOM],
-    length: usize,
-}
 
 /// Everybody who is connected.
 #[derive(Debug)]
@@ -59,19 +50,6 @@ struct Client {
     length: usize,
     /// Why it has to go, once it has to.
     lost: Option<&'static str>,
-}
-
-// === impl Outgoing ===
-
-impl Outgoing {
-    /// A line with its end, at most [`EVENT_MAX`] bytes.
-    #[inline]
-    pub(crate) fn new(line: &[u8]) -> Self {
-        let length = line.len().min(EVENT_MAX);
-        let mut bytes = [0; ROOM];
-        bytes[..length].copy_from_slice(&line[..length]);
-        Self { bytes, length }
-    }
 }
 
 // === impl Clients ===
@@ -143,24 +121,29 @@ impl Clients {
 
     /// For everybody. Answers how many that are.
     #[inline]
-    pub(crate) fn tell_all(&mut self, line: &Outgoing) -> u64 {
+    pub(crate) fn tell_all(&mut self, line: &Line) -> u64 {
         for client in &mut self.list {
             client.push(line, &self.budget);
         }
         self.list.len() as u64
     }
 
-    /// For one. Answers whether they are connected.
+    /// For one, with their number if they have one. Answers whether they are connected.
     #[inline]
-    pub(crate) fn tell(&mut self, id: u64, line: &Outgoing) -> u64 {
-        let Some(place) = self.by_id.get(&id) else { return 0 };
-        self.list[*place as usize].push(line, &self.budget);
+    pub(crate) fn tell(&mut self, id: u64, number: Option<u32>, line: &Line) -> u64 {
+        // Most users have a number: that is looked up in a table, an id in a map.
+        let place = match number {
+            Some(number) => self.by_number.get(number as usize).copied().filter(|place| *place != NONE),
+            None => self.by_id.get(&id).copied(),
+        };
+        let Some(place) = place else { return 0 };
+        self.list[place as usize].push(line, &self.budget);
         1
     }
 
     /// For those of a set. Answers how many are connected.
     #[inline]
-    pub(crate) fn tell_set(&mut self, set: &Set, line: &Outgoing) -> u64 {
+    pub(crate) fn tell_set(&mut self, set: &Set, line: &Line) -> u64 {
         let Self { list, by_number, connected, budget, .. } = self;
         let mut told = 0;
         set.each_in(connected, |number| {
@@ -241,17 +224,18 @@ impl Clients {
 
 impl Client {
     #[inline]
-    fn push(&mut self, line: &Outgoing, budget: &Budget) {
+    fn push(&mut self, line: &Line, budget: &Budget) {
         if self.length + ROOM > self.stage.len() {
             self.make_room(budget);
         }
         let start = self.length;
-        if line.length <= SHORT {
-            self.stage[start..start + SHORT].copy_from_slice(&line.bytes[..SHORT]);
+        let room = line.room();
+        if line.len() <= SHORT {
+            self.stage[start..start + SHORT].copy_from_slice(&room[..SHORT]);
         } else {
-            self.stage[start..start + ROOM].copy_from_slice(&line.bytes);
+            self.stage[start..start + ROOM].copy_from_slice(room);
         }
-        self.length += line.length;
+        self.length += line.len();
     }
 
     #[cold]

@@ -6,11 +6,11 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::{
-    clients::{Clients, Outgoing},
+    clients::Clients,
     followers::Followers,
     pack::{self, PackId, Recent},
     route::route,
-    wire,
+    wire::{self, Line},
 };
 use crate::sequencer::{Offered, Sequencer};
 
@@ -143,17 +143,16 @@ impl Engine {
         let mut rest = body;
         loop {
             if let Some((event, length)) = wire::event(rest) {
-                let (line, others) = rest.split_at(length);
-                rest = others;
-                match self.sequencer.offer(event.seq, line) {
+                match self.sequencer.offer(event.seq, rest, length) {
                     Offered::Next => {
                         let Self { followers, clients, counts, .. } = self;
-                        route(event, &Outgoing::new(line), followers, clients, counts);
+                        route(event, &Line::cut(rest, length), followers, clients, counts);
                         self.drain();
                     }
                     Offered::Waits => self.keep_within_window(),
                     Offered::Duplicate => self.counts.duplicates += 1,
                 }
+                rest = &rest[length..];
             } else if let Some((line, length)) = wire::cut(rest) {
                 rest = &rest[length..];
                 self.pass(line);
@@ -167,7 +166,7 @@ impl Engine {
     #[cold]
     fn pass(&mut self, line: &[u8]) {
         let Some(seq) = wire::seq(line) else { return };
-        match self.sequencer.offer(seq, b"") {
+        match self.sequencer.offer(seq, b"", 0) {
             Offered::Next => {
                 self.counts.passed += 1;
                 self.drain();
@@ -181,9 +180,9 @@ impl Engine {
     #[inline]
     fn drain(&mut self) {
         let Self { sequencer, followers, clients, counts, .. } = self;
-        while let Some(waiting) = sequencer.take() {
-            match wire::event(waiting.line()) {
-                Some((event, _)) => route(event, &Outgoing::new(waiting.line()), followers, clients, counts),
+        while let Some(line) = sequencer.take() {
+            match wire::event(line.as_bytes()) {
+                Some((event, _)) => route(event, line, followers, clients, counts),
                 None => counts.passed += 1,
             }
         }

@@ -1,17 +1,17 @@
 //! Who is told of an event: one match.
 
 use super::{
-    clients::{Clients, Outgoing},
+    clients::Clients,
     engine::Counts,
     followers::Followers,
-    wire::{Event, Kind},
+    wire::{Event, Kind, Line},
 };
 
 /// Does what an event says and stages its line for those it concerns.
 #[inline]
 pub(crate) fn route(
     event: Event,
-    line: &Outgoing,
+    line: &Line,
     followers: &mut Followers,
     clients: &mut Clients,
     counts: &mut Counts,
@@ -20,7 +20,7 @@ pub(crate) fn route(
         Kind::Follow { from, to } => {
             counts.follows += 1;
             follow(from, to, followers, clients, counts);
-            clients.tell(to, line)
+            clients.tell(to, followers.number(to), line)
         }
         Kind::Unfollow { from, to } => {
             counts.unfollows += 1;
@@ -33,7 +33,7 @@ pub(crate) fn route(
         }
         Kind::Private { to, .. } => {
             counts.privates += 1;
-            clients.tell(to, line)
+            clients.tell(to, followers.number(to), line)
         }
         Kind::Status { from } => {
             counts.statuses += 1;

@@ -133,7 +133,7 @@ impl Reader<'_> {
             if seq <= next || seq > i64::MAX as u64 {
                 return None;
             }
-            engine.sequencer.offer(seq, line);
+            engine.sequencer.offer(seq, line, length);
         }
         (self.at == self.bytes.len()).then_some(())
     }

@@ -12,6 +12,18 @@ pub(crate) const LINE_MAX: usize = 1024;
 /// Of a number; leading zeros count.
 const DIGITS_MAX: usize = 20;
 
+/// The room of a [`Line`].
+pub(crate) const ROOM: usize = 72;
+const _: () = assert!(EVENT_MAX <= ROOM);
+
+/// A line on its way, with its line end; empty for a place that is only passed
+/// over. Behind its end may stand anything: copies of a fixed size cost less.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    length: u8,
+    bytes: [u8; ROOM],
+}
+
 /// A well-formed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
@@ -104,6 +116,43 @@ pub(crate) fn cut(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let line = &bytes[..end];
     Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
+}
+
+// === impl Line ===
+
+impl Line {
+    /// No line.
+    pub(crate) const EMPTY: Self = Self { length: 0, bytes: [0; ROOM] };
+
+    /// The line that `text` begins with, of so many bytes; at most [`EVENT_MAX`] of them.
+    #[inline]
+    pub(crate) fn cut(text: &[u8], length: usize) -> Self {
+        let length = length.min(EVENT_MAX).min(text.len());
+        if let Some(room) = text.first_chunk() {
+            return Self { length: length as u8, bytes: *room };
+        }
+        let mut line = Self { length: length as u8, ..Self::EMPTY };
+        line.bytes[..length].copy_from_slice(&text[..length]);
+        line
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.length)
+    }
+
+    /// The line.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len()]
+    }
+
+    /// Its room: the line, and anything.
+    #[inline]
+    pub(crate) const fn room(&self) -> &[u8; ROOM] {
+        &self.bytes
+    }
 }
 
 // === impl Reader ===

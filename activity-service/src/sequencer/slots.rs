@@ -1,6 +1,6 @@
 //! Room for lines that wait: slots of one size in chunks, used again and again.
 
-use crate::relay::wire::EVENT_MAX;
+use crate::relay::wire::Line;
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -9,33 +9,15 @@ const CHUNK: usize = 1024;
 /// Chunks that are kept when nothing waits.
 const KEPT: usize = 8;
 
-/// A line that waits, with its line end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
-    length: u8,
-    bytes: [u8; EVENT_MAX],
-}
-
 /// The slots. Their number is bounded by the sequencer's window.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    chunks: Vec<Box<[Waiting]>>,
+    chunks: Vec<Box<[Line]>>,
     /// Slots that were used and are free; the last one is warm in the cache.
     free: Vec<u32>,
     /// Slots from here on were never used.
     fresh: u32,
     used: usize,
-}
-
-// === impl Waiting ===
-
-impl Waiting {
-    const EMPTY: Self = Self { length: 0, bytes: [0; EVENT_MAX] };
-
-    /// The line; empty for a place that is only passed over.
-    pub(crate) fn line(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
 }
 
 // === impl Slots ===
@@ -45,28 +27,25 @@ impl Slots {
         self.used
     }
 
-    /// Keeps a line. One that is longer than an event can be is no event.
+    /// Keeps a line.
     #[inline]
-    pub(super) fn put(&mut self, line: &[u8]) -> u32 {
+    pub(super) fn put(&mut self, line: Line) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| self.fresh_slot());
-        let waiting = &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK];
-        let length = line.len().min(EVENT_MAX);
-        waiting.length = length as u8;
-        waiting.bytes[..length].copy_from_slice(&line[..length]);
+        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK] = line;
         self.used += 1;
         slot
     }
 
-    /// Empties a slot.
+    /// Empties a slot; what was in it can be read until something else is put there.
     #[inline]
-    pub(super) fn take(&mut self, slot: u32) -> Waiting {
+    pub(super) fn take(&mut self, slot: u32) -> &Line {
         self.free.push(slot);
         self.used -= 1;
-        *self.get(slot)
+        self.get(slot)
     }
 
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> &Waiting {
+    pub(super) fn get(&self, slot: u32) -> &Line {
         &self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
@@ -83,7 +62,7 @@ impl Slots {
     fn fresh_slot(&mut self) -> u32 {
         let slot = self.fresh;
         if slot as usize == self.chunks.len() * CHUNK {
-            self.chunks.push(vec![Waiting::EMPTY; CHUNK].into_boxed_slice());
+            self.chunks.push(vec![Line::EMPTY; CHUNK].into_boxed_slice());
         }
         self.fresh += 1;
         slot

@@ -3,14 +3,14 @@
 use sqlx::PgPool;
 use tokio::{io::AsyncWriteExt as _, net::TcpSocket};
 
-use super::{client::Client, program::Program, source::Source, wait::until};
+use super::{client::Client, program::Program, source::Source, stream::text, wait::until};
 
 #[sqlx::test(migrator = "activity_service::MIGRATOR")]
 async fn a_million_events_wait_for_one_within_bounded_memory(pool: PgPool) {
     let mut program = Program::new(&pool).with("RELAY_ON_CLOSE", "reset");
     program.start().await;
     let mut source = Source::connect(program.sources).await;
-    let text = (2..=1_000_001_u64).map(|seq| format!("{seq}|P|100000|100001\n")).collect::<String>();
+    let text = text(2..=1_000_001, |seq| format!("{seq}|P|100000|100001\n"));
     source.send(text.as_bytes()).await;
     program.reaches("relay_gap_events", "", 1_000_000.0).await;
     source.send(b"1|B\n").await;
@@ -50,8 +50,7 @@ async fn a_client_that_does_not_read_is_dropped_and_nobody_waits_for_it(pool: Pg
     let reader = Client::connect(program.clients, 2).await;
     program.reaches("relay_clients", "", 2.0).await;
     let mut source = Source::connect(program.sources).await;
-    let line = |seq: u64| format!("{seq}|P|18446744073709551615|1\r\n");
-    let text = (1..=250_000).map(line).collect::<String>() + "250001|B\n";
+    let text = text(1..=250_000, |seq| format!("{seq}|P|18446744073709551615|1\r\n")) + "250001|B\n";
     source.send(text.as_bytes()).await;
     until("the broadcast", async || (reader.told() == b"250001|B\n").then_some(())).await;
     program.reaches("relay_clients_dropped_total", "slow", 1.0).await;

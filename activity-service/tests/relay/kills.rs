@@ -14,7 +14,7 @@ use super::{
     program::Program,
     rabbitmq::RabbitMq,
     source::Source,
-    stream::{Part, Recipe},
+    stream::{Event, Part, Recipe, text},
     wait::until,
 };
 
@@ -35,7 +35,7 @@ fn part(rng: &mut StdRng) -> Part {
     let mut part = Part::new(1, EVENTS - 1, recipe, rng);
     let line = format!("{EVENTS}|B\n").into_bytes();
     part.lines.push(line.clone());
-    part.events.push((EVENTS, super::stream::Event::Broadcast, line));
+    part.events.push((EVENTS, Event::Broadcast, line));
     part
 }
 
@@ -88,7 +88,7 @@ async fn killing_listener_processors_and_rabbitmq_loses_nothing(pool: PgPool) {
     processors[1].kill().await;
     processors[0].reaches("relay_leads", "", 1.0).await;
 
-    timeout(Duration::from_secs(60), source).await.expect("everything arrives").expect("no panic");
+    timeout(Duration::from_mins(1), source).await.expect("everything arrives").expect("no panic");
     let mut repeats = 0;
     for (id, client) in &crowd {
         let heard =
@@ -134,7 +134,7 @@ async fn what_is_acknowledged_before_its_snapshot_is_lost_with_the_processor(poo
 /// A processor that has taken a thousand events and kept no snapshot is killed;
 /// answers how many are missing when a thousand more have come.
 async fn crash_after_delivery(pool: &PgPool, failpoints: &str) -> u64 {
-    let lines = |from: u64, to: u64| (from..=to).map(|seq| format!("{seq}|B\n")).collect::<String>();
+    let lines = |from: u64, to: u64| text(from..=to, |seq| format!("{seq}|B\n"));
     let (rabbitmq, queue) = (RabbitMq::start().await, queue());
     let mut listener = role(pool, &rabbitmq, &queue, "listen");
     let mut processor = role(pool, &rabbitmq, &queue, "process")
@@ -172,7 +172,7 @@ async fn a_listener_whose_broker_is_gone_stops_reading_and_goes_on_when_it_is_ba
     both.reaches("activity_events_total", "broadcast", 1.0).await;
     rabbitmq.kill().await;
 
-    let text = (2..=3_000_000_u64).map(|seq| format!("{seq}|P|1|2\n")).collect::<String>();
+    let text = text(2..=3_000_000, |seq| format!("{seq}|P|1|2\n"));
     let mut rest = text.as_bytes();
     // Nothing taken for a while: it reads no more.
     while let Ok(written) = timeout(Duration::from_secs(2), source.try_send(rest)).await {

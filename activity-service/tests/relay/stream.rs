@@ -1,6 +1,6 @@
 //! A stream as sources send it: shuffled, with repeats and with lines that are no events.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use rand::{Rng, rngs::StdRng, seq::SliceRandom as _};
 
@@ -38,6 +38,15 @@ pub(crate) struct Recipe {
     /// Of a thousand.
     pub(crate) duplicates: u32,
     pub(crate) malformed: u32,
+}
+
+/// A line for each place, one after the other.
+pub(crate) fn text(places: RangeInclusive<u64>, line: impl Fn(u64) -> String) -> String {
+    let mut text = String::new();
+    for seq in places {
+        text.push_str(&line(seq));
+    }
+    text
 }
 
 /// Malformed lines that keep their place.

@@ -122,13 +122,13 @@ impl<'a> Term<'a> {
                 saved = saved(&mut self.saving) => self.saved(saved).await,
                 () = &mut accepting, if accepts => accepts = false,
                 _ = tick.tick() => self.tick().await,
-                fed = packs.recv() => match fed {
-                    Some(fed) => self.fed(fed, &mut packs).await,
-                    None => {
+                fed = packs.recv() => {
+                    let Some(fed) = fed else {
                         tracing::error!("the feed has died: the term ends with it");
                         break true;
-                    }
-                },
+                    };
+                    self.fed(fed, &mut packs).await;
+                }
             }
         };
         self.end(lost).await;
