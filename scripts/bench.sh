@@ -10,7 +10,13 @@ shift
 need_cargo
 ensure postgres
 # The queries are checked against the committed metadata: a build needs no database.
-binaries=(--bin auth-service --bin calendar-service --bin gateway --bin "$program")
-[ "$program" != bench-activity ] || binaries+=(--bin activity-service)
-SQLX_OFFLINE=true cargo build --release --locked "${binaries[@]}"
+case "$program" in
+bench-relay)
+    ensure rabbitmq
+    services=(--bin auth-service --bin activity-service)
+    ;;
+bench-activity) services=(--bin auth-service --bin calendar-service --bin gateway --bin activity-service) ;;
+*) services=(--bin auth-service --bin calendar-service --bin gateway) ;;
+esac
+SQLX_OFFLINE=true cargo build --release --locked "${services[@]}" --bin "$program"
 POSTGRES_BIN_DIR=$(postgres_programs) exec "target/release/$program" "$@"

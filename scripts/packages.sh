@@ -9,26 +9,31 @@ package() {
     case "$1:$2" in
     apt-get:postgres) echo postgresql ;;
     apt-get:redis) echo redis-server ;;
+    apt-get:rabbitmq) echo rabbitmq-server ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
     apt-get:compiler) echo build-essential ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:redis) echo redis ;;
+    dnf:rabbitmq) echo rabbitmq-server ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
     dnf:compiler) echo gcc ;;
     apk:postgres) echo postgresql ;;
     apk:redis) echo redis ;;
+    apk:rabbitmq) echo rabbitmq-server ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
     apk:compiler) echo build-base ;;
     pacman:postgres) echo postgresql ;;
     pacman:redis) echo redis ;;
+    pacman:rabbitmq) echo rabbitmq ;;
     pacman:node) echo nodejs npm ;;
     pacman:python) echo python ;;
     pacman:compiler) echo gcc ;;
     brew:postgres) echo postgresql@17 ;;
     brew:redis) echo redis ;;
+    brew:rabbitmq) echo rabbitmq ;;
     brew:node) echo node ;;
     brew:python) echo python ;;
     brew:compiler) echo gcc ;;
@@ -59,6 +64,7 @@ present() {
     case "$1" in
     postgres) [ -n "$(postgres_programs)" ] ;;
     redis) have redis-server ;;
+    rabbitmq) [ -n "$(rabbitmq_programs)" ] ;;
     node) have node && have npm ;;
     python) have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     compiler) have cc || have gcc || have clang ;;
@@ -112,9 +118,11 @@ install_with_apt() (
     # A bare image has no package lists at all.
     apt-get install -y --no-install-recommends "$@" ||
         { apt-get update && apt-get install -y --no-install-recommends "$@"; } || exit 1
-    if printf '%s\n' "$@" | grep -qx redis-server && have systemctl; then
-        systemctl disable redis-server >/dev/null 2>&1 || true
-    fi
+    for service in redis-server rabbitmq-server; do
+        if printf '%s\n' "$@" | grep -qx "$service" && have systemctl; then
+            systemctl disable "$service" >/dev/null 2>&1 || true
+        fi
+    done
 )
 
 # The folder with initdb and postgres of the newest version, or nothing. Distributions keep them off PATH.
@@ -129,4 +137,16 @@ postgres_programs() {
     done
     [ "$newest" -ge 15 ] && echo "$best"
     return 0
+}
+
+# The folder with rabbitmq-server, or nothing. Not the wrappers on PATH: those of Debian want root.
+rabbitmq_programs() {
+    local folder
+    for folder in ${RABBITMQ_BIN_DIR:+"$RABBITMQ_BIN_DIR"} /usr/lib/rabbitmq/bin /usr/lib/rabbitmq/lib/*/sbin \
+        /opt/homebrew/opt/rabbitmq/sbin /usr/local/opt/rabbitmq/sbin; do
+        if [ -x "$folder/rabbitmq-server" ]; then
+            echo "$folder"
+            return 0
+        fi
+    done
 }

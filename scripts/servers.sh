@@ -4,6 +4,8 @@
 #   DATABASE_URL                                 the superuser; `#[sqlx::test]` makes its databases here
 #   AUTH_DATABASE_URL, CALENDAR_DATABASE_URL     databases with every migration applied, for sqlx's macros
 #   TEST_REDIS_URL
+#   TEST_RABBITMQ, TEST_AMQP_URL                 the folder and the address of a RabbitMQ that does not run yet:
+#                                                `scripts/rabbitmq.sh start "$TEST_RABBITMQ"` takes 8 s, so who needs it starts it
 #   TEST_SERVERS                                 the folder of both, with their logs
 # They lose everything in a power cut (fsync off): they are for tests.
 set -euo pipefail
@@ -69,6 +71,7 @@ end_servers() {
     # SIGQUIT ends PostgreSQL without a checkpoint: its data are thrown away anyway.
     if pid=$(recorded postgres "$1/postgres/data/postmaster.pid"); then end_process QUIT "$pid"; fi
     if pid=$(recorded redis-server "$1/redis/pid"); then end_process TERM "$pid"; fi
+    if [ -f "$1/rabbitmq/broker.pid" ]; then "$root/scripts/rabbitmq.sh" stop "$1/rabbitmq"; fi
 }
 
 end_process() {
@@ -175,7 +178,9 @@ choose_folder
 start_postgres
 start_redis
 migrate
-export TEST_SERVERS=$folder
+export TEST_SERVERS=$folder TEST_RABBITMQ=$folder/rabbitmq
+TEST_AMQP_URL=$("$root/scripts/rabbitmq.sh" url "$TEST_RABBITMQ")
+export TEST_AMQP_URL
 # A process group of its own, and waited for: a signal to us ends the whole command.
 set -m
 "$@" &

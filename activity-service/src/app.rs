@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     metrics, notify, processor,
     receiver::{HttpReceiver, Receiver, ServiceReceiver},
+    relay,
     rpc::{AccountRpc, ActivityRpc},
     service::{Nudge, Service},
     store::Store,
@@ -43,6 +44,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         lifecycle: lifecycle.clone(),
     };
     spawn_loops(&service, &verifier, &config);
+    relay::run(config.relay, listeners.relay, pool.clone(), &lifecycle);
     if let Some(admin) = listeners.admin {
         let until = lifecycle.clone();
         lifecycle.spawn(async move {

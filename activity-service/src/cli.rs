@@ -1,13 +1,14 @@
-//! `activity-service serve | migrate | healthcheck | check-config`.
+//! `activity-service serve | migrate | healthcheck | check-config | relay reset`.
 
 use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::Context as _;
 use chassis::{lifecycle::Lifecycle, telemetry::TelemetrySettings};
 use clap::{Parser, Subcommand};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use crate::{Config, Listeners, Settings, app, config::ConfigError};
+use crate::{Config, Listeners, RelayListeners, Settings, app, config::ConfigError, relay};
 
 /// A setting that cannot be, or bad usage (sysexits.h, `EX_USAGE`).
 const USAGE: u8 = 64;
@@ -37,6 +38,19 @@ enum Command {
     },
     /// Says whether the settings hold together.
     CheckConfig(Box<Settings>),
+    /// The ordered relay.
+    #[command(subcommand)]
+    Relay(RelayCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum RelayCommand {
+    /// Forgets position and followers: the next stream begins with 1.
+    Reset {
+        /// The service's own database.
+        #[arg(long, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
+        database_url: SecretString,
+    },
 }
 
 // === impl Cli ===
@@ -51,6 +65,7 @@ impl Cli {
                 chassis::admin::healthcheck(admin_listen).await.map_err(anyhow::Error::from)
             }
             Command::CheckConfig(settings) => Config::try_from(*settings).map(drop).map_err(Into::into),
+            Command::Relay(RelayCommand::Reset { database_url }) => reset(&database_url).await,
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
@@ -64,13 +79,15 @@ impl Cli {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let Settings { listen, admin_listen, .. } = settings;
+    let relay = settings.relay.clone();
     let config = Config::try_from(settings)?;
     let grpc = bind(listen).await?;
+    let relay = RelayListeners::bind(&relay).await.context("cannot listen for the relay")?;
     let admin = bind(admin_listen).await?;
     tracing::info!(%listen, %admin_listen, "activity-service listens");
     let lifecycle = Lifecycle::new();
     lifecycle.on_signals()?;
-    let listeners = Listeners { grpc, relay_source: None, relay_clients: None, admin: Some(admin) };
+    let listeners = Listeners { grpc, relay, admin: Some(admin) };
     crate::run(config, listeners, lifecycle).await?;
     tracing::info!("activity-service ended");
     Ok(())
@@ -85,6 +102,12 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
     let pool = app::pool(&config)?;
     chassis::postgres::migrate(&pool, &crate::MIGRATOR).await.context("cannot migrate")?;
     tracing::info!("the schema is up to date");
+    Ok(())
+}
+
+async fn reset(database_url: &SecretString) -> anyhow::Result<()> {
+    relay::reset(chassis::postgres::connect(database_url, 1)?).await?;
+    tracing::info!("position and followers of the relay are forgotten");
     Ok(())
 }
 

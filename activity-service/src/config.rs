@@ -11,6 +11,7 @@ use tonic::transport::Uri;
 use crate::{
     duration::duration,
     receiver::is_http,
+    relay::{RelayConfig, RelayConfigError, RelaySettings},
     rules::{RuleSettings, Rules},
 };
 
@@ -25,7 +26,7 @@ pub struct Settings {
         value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
     /// Where the gateway and the other services connect.
-    #[arg(long, env = "ACTIVITY_LISTEN", default_value = "127.0.0.1:50054")]
+    #[arg(long, env = "ACTIVITY_GRPC_LISTEN", default_value = "127.0.0.1:50054")]
     pub listen: SocketAddr,
     /// Where the operator connects: health, metrics. Never public.
     #[arg(long, env = "ACTIVITY_ADMIN_LISTEN", default_value = "127.0.0.1:8074")]
@@ -48,6 +49,9 @@ pub struct Settings {
     /// Thresholds and texts of the rules.
     #[command(flatten)]
     pub rules: RuleSettings,
+    /// The relay.
+    #[command(flatten)]
+    pub relay: RelaySettings,
 }
 
 /// Settings that hold together.
@@ -69,6 +73,8 @@ pub struct Config {
     pub retention: Duration,
     /// What events mean.
     pub rules: Rules,
+    /// The relay.
+    pub relay: RelayConfig,
 }
 
 /// A setting that cannot be.
@@ -77,6 +83,12 @@ pub struct Config {
 pub struct ConfigError {
     variable: &'static str,
     reason: String,
+}
+
+impl From<RelayConfigError> for ConfigError {
+    fn from(RelayConfigError { variable, reason }: RelayConfigError) -> Self {
+        Self { variable, reason }
+    }
 }
 
 // === impl Settings ===
@@ -109,6 +121,7 @@ impl Settings {
             service_token,
             retention: self.retention,
             rules,
+            relay: self.relay.try_into()?,
         })
     }
 }

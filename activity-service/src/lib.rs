@@ -8,17 +8,19 @@
 //! told with what is known: one transaction. [`notify`] tells what is due to a
 //! [`receiver`], in order per device, until it is heard.
 //!
-//! The relay lane (`relay`): listener, broker, sequencer, clients; it shares the
+//! The relay lane ([`relay`]): listener, broker, sequencer, clients; it shares the
 //! database and nothing else.
 //!
 //! Imports point down: main → cli → app → {rpc, relay} → use-cases → {store,
 //! clients} → model.
 
 mod app;
+mod broker;
 pub mod cli;
 pub mod config;
 mod duration;
 mod error;
+mod listener;
 mod metrics;
 pub mod model;
 pub mod notify;
@@ -26,9 +28,11 @@ mod patience;
 pub mod processor;
 pub mod receiver;
 pub mod record;
+pub mod relay;
 pub mod removal;
 mod rpc;
 pub mod rules;
+mod sequencer;
 pub mod service;
 pub mod store;
 mod sweep;
@@ -39,6 +43,7 @@ use tokio::net::TcpListener;
 pub use self::{
     config::{Config, Settings},
     error::FieldErrors,
+    relay::RelayListeners,
 };
 
 /// The schema of the activity database; applied at start under an advisory lock.
@@ -48,10 +53,8 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/act
 pub struct Listeners {
     /// For the gateway and the other services.
     pub grpc: TcpListener,
-    /// For event sources of the relay; absent where this process does not listen for them.
-    pub relay_source: Option<TcpListener>,
-    /// For user clients of the relay; absent where this process does not process.
-    pub relay_clients: Option<TcpListener>,
+    /// Of the relay, as its role wants them.
+    pub relay: RelayListeners,
     /// For the operator; absent where the process has one of its own.
     pub admin: Option<TcpListener>,
 }

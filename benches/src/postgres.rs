@@ -156,6 +156,8 @@ impl Postgres {
             "create database activity owner activity",
             "create role calendar login",
             "create database calendar owner calendar",
+            "create role activity login",
+            "create database activity owner activity",
         ] {
             sqlx::raw_sql(statement).execute(&mut superuser).await?;
         }

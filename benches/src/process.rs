@@ -58,6 +58,15 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
+    /// The most bytes that it ever had in memory, shared pages counted in full.
+    pub fn peak_memory(self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.0);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM line")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is not a number")?;
+        Ok(kilobytes * 1024)
+    }
+
     fn children(self) -> Result<Vec<Self>> {
         let path = format!("/proc/{0}/task/{0}/children", self.0);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;

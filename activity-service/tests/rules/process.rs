@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use activity_service::{Config, Listeners, MIGRATOR, Settings};
+use activity_service::{Config, Listeners, MIGRATOR, RelayListeners, Settings};
 use chassis::{
     fault::{Fault, Reason},
     lifecycle::Lifecycle,
@@ -61,12 +61,8 @@ async fn it_starts_before_what_it_needs_and_tells_what_it_hears(pool: PgPool) {
     let arguments = ["--database-url", &url, "--auth-url", &auth, "--notification-url", &notification];
     let config = config(&arguments, notifier.token.clone());
     let lifecycle = Lifecycle::new();
-    let listeners = Listeners {
-        grpc: listener().await,
-        relay_source: None,
-        relay_clients: None,
-        admin: Some(listener().await),
-    };
+    let listeners =
+        Listeners { grpc: listener().await, relay: RelayListeners::default(), admin: Some(listener().await) };
     let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap())).unwrap();
     let running = tokio::spawn(activity_service::run(config, listeners, lifecycle.clone()));
 

@@ -19,7 +19,7 @@ impl ActivityService {
     pub async fn start(system: &System) -> Result<Self> {
         let settings = [
             ("ACTIVITY_DATABASE_URL", system.postgres.activity_url()),
-            ("ACTIVITY_LISTEN", system.activity_grpc.to_string()),
+            ("ACTIVITY_GRPC_LISTEN", system.activity_grpc.to_string()),
             ("ACTIVITY_ADMIN_LISTEN", system.activity_admin.to_string()),
             ("AUTH_URL", system.auth_uri.clone()),
             ("SERVICE_TOKEN_FILE", system.token_file.display().to_string()),

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# scripts/rabbitmq.sh start|stop|kill|url FOLDER: a private RabbitMQ whose data, log and pid files are in FOLDER.
+#   start  starts it (about 8 s) and waits until it answers; does nothing when it runs. Ports stay its own.
+#   stop   ends it and its epmd, by their pids.    kill  SIGKILL to the broker alone, as a crash.
+#   url    prints its address: the same before it runs and after a restart.
+# Broker, Erlang distribution and epmd listen on loopback alone.
+set -euo pipefail
+. "$(dirname "$0")/say.sh"
+. "$root/scripts/packages.sh"
+[ $# = 2 ] || die "usage: scripts/rabbitmq.sh start|stop|kill|url FOLDER"
+mkdir -p "$2"
+folder=$(cd "$2" && pwd)
+
+free_port() {
+    local port
+    for _ in $(seq 100); do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+    die "no free port on 127.0.0.1"
+}
+
+# Three ports, chosen once: clients find the broker again after a restart.
+ports() {
+    [ -s "$folder/ports" ] || echo "$(free_port) $(free_port) $(free_port)" >"$folder/ports"
+    read -r port distribution epmd_port <"$folder/ports"
+}
+
+# A recorded process, when it still is what it was.
+recorded() {
+    local pid
+    [ -s "$folder/$1.pid" ] && pid=$(cat "$folder/$1.pid") && case "$(ps -o comm= -p "$pid" 2>/dev/null)" in
+    "$2"*) echo "$pid" ;;
+    *) return 1 ;;
+    esac
+}
+
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+end_process() {
+    kill "-$1" "$2" 2>/dev/null || return 0
+    for _ in $(seq 100); do
+        kill -0 "$2" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -KILL "$2" 2>/dev/null || true
+}
+
+# Of its own, so that its pid is known: the one that Erlang starts by itself stays behind as a daemon.
+start_epmd() {
+    recorded epmd epmd >/dev/null && return
+    epmd -address 127.0.0.1 -port "$epmd_port" >"$folder/epmd.log" 2>&1 </dev/null 9>&- &
+    echo $! >"$folder/epmd.pid"
+    for _ in $(seq 50); do
+        answers "$epmd_port" && return
+        sleep 0.1
+    done
+    die "epmd does not start: $(tail -1 "$folder/epmd.log")"
+}
+
+# The server's own pid, of Erlang's virtual machine: the start script replaces itself with it.
+start_broker() {
+    cat >"$folder/rabbitmq.conf" <<CONF
+listeners.tcp.1 = 127.0.0.1:$port
+vm_memory_high_watermark.absolute = 512MB
+disk_free_limit.absolute = 64MB
+log.file = $folder/log
+CONF
+    local at_home=(HOME="$folder" RABBITMQ_NODENAME="private$port@localhost" RABBITMQ_MNESIA_BASE="$folder/data"
+        RABBITMQ_LOG_BASE="$folder" RABBITMQ_ENABLED_PLUGINS_FILE="$folder/plugins" RABBITMQ_CONF_ENV_FILE=/dev/null
+        RABBITMQ_CONFIG_FILE="$folder/rabbitmq.conf" RABBITMQ_DIST_PORT="$distribution" RABBITMQ_PID_FILE="$folder/broker.pid"
+        ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT="$epmd_port"
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}')
+    echo '[].' >"$folder/plugins"
+    env "${at_home[@]}" setsid "$(rabbitmq_programs)/rabbitmq-server" >"$folder/output" 2>&1 </dev/null 9>&- &
+    for _ in $(seq 600); do
+        if recorded broker beam >/dev/null && answers "$port"; then return; fi
+        sleep 0.1
+    done
+    die "RabbitMQ does not start: $(tail -3 "$folder/output")"
+}
+
+ports
+case "$1" in
+url) echo "amqp://guest:guest@127.0.0.1:$port/%2f" ;;
+start)
+    ensure rabbitmq
+    # Two tests that want it at once start one.
+    exec 9>"$folder/lock"
+    flock 9
+    if recorded broker beam >/dev/null && answers "$port"; then exit 0; fi
+    start_epmd
+    start_broker
+    ;;
+kill)
+    if pid=$(recorded broker beam); then end_process KILL "$pid"; fi
+    ;;
+stop)
+    if pid=$(recorded broker beam); then end_process TERM "$pid"; fi
+    if pid=$(recorded epmd epmd); then end_process TERM "$pid"; fi
+    ;;
+*) die "usage: scripts/rabbitmq.sh start|stop|kill|url FOLDER" ;;
+esac
