@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$root"
 
 if [ -z "${TEST_SERVERS:-}" ]; then
-    ensure compiler postgres redis node python
+    ensure compiler postgres redis prometheus node python
     need_cargo
     exec scripts/servers.sh "$0" "$@"
 fi
