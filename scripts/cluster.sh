@@ -260,7 +260,8 @@ wait_for() {
     shift 2
     for _ in $(seq $((seconds * 10))); do
         "$@" >/dev/null 2>&1 && return
-        recorded "$(program_of "$name")" "$data/pids/$name" >/dev/null || [ ! -s "$data/pids/$name" ] || break
+        # It has ended already.
+        [ ! -s "$data/pids/$name" ] || kill -0 "$(cat "$data/pids/$name")" 2>/dev/null || break
         sleep 0.1
     done
     die "$name does not answer; see $data/logs/$name.log: $(tail -1 "$data/logs/$name.log")"
@@ -268,7 +269,9 @@ wait_for() {
 
 program_of() {
     case "$1" in
-    postgres*) echo postgres ;;
+    postgres) echo postgres ;;
+    # As long as it copies the primary it is a script.
+    postgres-*) echo 'postgres|standby.sh' ;;
     redis) echo redis-server ;;
     prometheus) echo prometheus ;;
     *) awk -v service="${1%-*}" '$1 == service { print $2 }' <<<"$topology" ;;
@@ -322,7 +325,7 @@ write_json() {
         printf '],\n  "prometheus": "127.0.0.1:%s",\n  "parts": {' "$(port prometheus 9090)"
         separator=''
         for name in "${names[@]}"; do
-            printf '%s\n    "%s": {"program": "%s", "pid": %s, "ports": {%s}}' "$separator" "$name" "$(program_of "$name")" \
+            printf '%s\n    "%s": {"program": "%s", "pid": %s, "ports": {%s}}' "$separator" "$name" "$(program_of "$name" | sed 's/|.*//')" \
                 "$(cat "$data/pids/$name")" "$(awk -v name="$name" '$1 == name { printf "%s\"%s\": %s", sep, $2, $3; sep = ", " }' <<<"$ports")"
             separator=,
         done

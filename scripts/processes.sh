@@ -26,14 +26,18 @@ end_process() {
     kill -KILL "$pid" 2>/dev/null || true
 }
 
-# The process of a pid file, when it still is that program: its id may have been given to somebody else since.
+# The process of a pid file, when it still is one of these programs (`a|b`): its id may have been given to somebody
+# else since.
 recorded() {
-    local program=$1 pid name
+    local programs=$1 pid name program
     [ -s "$2" ] && pid=$(head -1 "$2") && [ -n "$pid" ] || return 1
     name=$(ps -o comm= -p "$pid" 2>/dev/null) || return 1
     # Linux cuts the name after 15 characters; macOS gives the path.
     name=${name##*/}
-    [ -n "$name" ] && [ "${name:0:15}" = "${program:0:15}" ] && echo "$pid"
+    for program in ${programs//|/ }; do
+        [ "${name:0:15}" != "${program:0:15}" ] || { echo "$pid" && return; }
+    done
+    return 1
 }
 
 # PostgreSQL refuses to run as root: who owns a server's files.
