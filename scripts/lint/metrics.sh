@@ -29,6 +29,13 @@ complain 'is described and never counted' "$(comm -13 <(echo "$used") <(echo "$d
 complain 'is missing in docs/METRICS.md' "$(comm -23 <(echo "$used") <(echo "$listed"))"
 complain 'is in docs/METRICS.md and nowhere in the code' "$(comm -13 <(echo "$used") <(echo "$listed"))"
 
+# What a query asks for: a name with a selector, a range, or alone in an aggregation.
+asked=$({
+    grep -h '"expr":' grafana/dashboards/*.json
+    grep -h ' expr:' grafana/prometheus/alerts.yml
+} | sed 's/\$__[a-z_]*//g' | grep -oE '[a-z0-9]+_[a-z0-9_]+[]{[)]' | sed -E 's/.$//; s/_(bucket|count|sum)$//' | sort -u)
+complain 'is asked for in grafana/ and not in docs/METRICS.md' "$(comm -23 <(echo "$asked") <(echo "$listed"))"
+
 if have python3; then
     grafana/dashboards.py --check || bad=1
 fi
