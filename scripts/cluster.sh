@@ -44,7 +44,7 @@ choose_folder() {
 build() {
     if [ -n "${CLUSTER_BINARIES:-}" ]; then
         binaries=$(cd "$CLUSTER_BINARIES" && pwd)
-        return
+        return 0
     fi
     need_cargo
     say "building for release: ten minutes the first time on two cores"
@@ -69,7 +69,7 @@ column() { awk -v n="$1" '{ print $n }' <<<"$topology"; }
 port() {
     local name port ours
     while read -r name port ours; do
-        [ "$name $port" != "$1 $2" ] || { echo "$ours" && return; }
+        [ "$name $port" != "$1 $2" ] || { echo "$ours" && return 0; }
     done <<<"$ports"
 }
 
@@ -88,6 +88,8 @@ give_ports() {
     ports=
     for service in postgres postgres-a postgres-b; do give_port "$service" 5432; done
     give_port redis 6379
+    # RabbitMQ keeps its own ports.
+    [ -z "$amqp" ] || ports+="rabbitmq 5672 $(sed 's|.*:\([0-9]*\)/.*|\1|' <<<"$amqp")"$'\n'
     give_port prometheus 9090 "$prometheus_port"
     while read -r service program instances database; do
         for i in $(seq "$instances"); do
@@ -106,6 +108,8 @@ give_ports() {
 # A sed script: what stands in the settings of the containers as it is for an instance on this machine.
 translation() {
     local name=$1 i=$2 all=$3 part port ours service k host lasts=''
+    # Without a RabbitMQ the relay's packs pass within the process.
+    if [ -n "$amqp" ]; then echo "s|^AMQP_URL=.*|AMQP_URL=$amqp|"; else echo '/^AMQP_URL=/d'; fi
     echo "s|/run/secrets/pgpass|$data/secrets/${name%-*}.pgpass|; s|/run/secrets|$data/secrets|; s|dns:///|http://|"
     while read -r part port ours; do
         service=${part%-*} k=${part##*-}
@@ -115,6 +119,7 @@ translation() {
         case "$part" in
         '') ;;
         "$name") echo "s|=0\\.0\\.0\\.0:$port\$|=127.0.0.1:$ours|" ;;
+        rabbitmq) ;;
         postgres*) echo "s|@$part:$port/|@127.0.0.1:$ours/|g" ;;
         redis) echo "s|//redis:$port|//127.0.0.1:$ours|" ;;
         gateway-*) ;;
@@ -226,6 +231,26 @@ write_redis() {
     write_start redis redis-cli "redis-server --bind 127.0.0.1 --port $(port redis 6379) --save '' --appendonly no --dir $(printf '%q' "$data/redis")" </dev/null
 }
 
+# Where it is installed, and somebody wants it.
+find_rabbitmq() {
+    amqp=
+    [ -x scripts/rabbitmq.sh ] && declare -F rabbitmq_programs >/dev/null && [ -n "$(rabbitmq_programs)" ] || return 0
+    ! column 1 | grep -qx activity || amqp=$(scripts/rabbitmq.sh url "$data/rabbitmq")
+}
+
+# It takes eight seconds: meanwhile everything else starts.
+start_rabbitmq() {
+    [ -n "$amqp" ] || return 0
+    printf '#!/bin/sh\nexec %s start %s\n' "$root/scripts/rabbitmq.sh" "$data/rabbitmq" >"$data/start/rabbitmq"
+    chmod 700 "$data/start/rabbitmq"
+    ln -sf ../rabbitmq/broker.pid "$data/pids/rabbitmq"
+    names+=(rabbitmq)
+    set -m
+    "$data/start/rabbitmq" >"$data/logs/rabbitmq.log" 2>&1 </dev/null &
+    rabbitmq_start=$!
+    set +m
+}
+
 # The configuration of Compose's Prometheus, but for where its targets are.
 write_prometheus() {
     local service program instances database i admin file=$data/prometheus/prometheus.yml
@@ -259,7 +284,7 @@ wait_for() {
     local name=$1 seconds=$2
     shift 2
     for _ in $(seq $((seconds * 10))); do
-        "$@" >/dev/null 2>&1 && return
+        "$@" >/dev/null 2>&1 && return 0
         # It has ended already.
         [ ! -s "$data/pids/$name" ] || kill -0 "$(cat "$data/pids/$name")" 2>/dev/null || break
         sleep 0.1
@@ -273,6 +298,7 @@ program_of() {
     # As long as it copies the primary it is a script.
     postgres-*) echo 'postgres|standby.sh' ;;
     redis) echo redis-server ;;
+    rabbitmq) echo beam.smp ;;
     prometheus) echo prometheus ;;
     *) awk -v service="${1%-*}" '$1 == service { print $2 }' <<<"$topology" ;;
     esac
@@ -298,6 +324,8 @@ running() { ls "$data/pids" 2>/dev/null | grep -E "$1" || true; }
 end_all() {
     end_parts TERM prometheus $(running '^gateway-[0-9]+$')
     end_parts TERM $(running '^[a-z]+-[0-9]+$')
+    [ -z "${rabbitmq_start:-}" ] || kill "$rabbitmq_start" 2>/dev/null || true
+    [ ! -d "$data/rabbitmq" ] || scripts/rabbitmq.sh stop "$data/rabbitmq" || true
     end_parts INT postgres-a postgres-b redis
     end_parts INT postgres
 }
@@ -359,7 +387,7 @@ stay() {
         cat <&0 >/dev/null &
         reader=$!
         wait "$reader" || true
-        return
+        return 0
     fi
     while true; do
         sleep 3600 &
@@ -379,19 +407,22 @@ read_topology
 names=(none)
 end_all # what a killed run left
 names=()
+find_rabbitmq
 give_ports
 write_postgres
 write_redis
 write_services
 start redis
+start_rabbitmq
 start_postgres
 wait_for redis 10 answers "$(port redis 6379)"
 for name in "${names[@]}"; do
-    case "$name" in postgres* | redis) ;; *) start "$name" ;; esac
+    case "$name" in postgres* | redis | rabbitmq) ;; *) start "$name" ;; esac
 done
 for name in "${names[@]}"; do
-    case "$name" in postgres* | redis) ;; *) wait_for "$name" 60 "$data/start/$name" healthcheck ;; esac
+    case "$name" in postgres* | redis | rabbitmq) ;; *) wait_for "$name" 60 "$data/start/$name" healthcheck ;; esac
 done
+[ -z "$amqp" ] || wait_for rabbitmq 60 answers "$(port rabbitmq 5672)"
 if have prometheus; then
     write_prometheus
     start prometheus

@@ -1,4 +1,5 @@
 # Sourced by scripts that run servers of their own: ports, users, ends.
+# (`return 0` in full: in an EXIT trap a bare `return` gives the status of before the trap.)
 
 # A port of 127.0.0.1 on which nobody listens; not one of the arguments.
 free_port() {
@@ -7,7 +8,7 @@ free_port() {
         port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
         if [[ " $* " != *" $port "* ]] && ! answers "$port"; then
             echo "$port"
-            return
+            return 0
         fi
     done
     die "no free port on 127.0.0.1"
@@ -35,7 +36,7 @@ recorded() {
     # Linux cuts the name after 15 characters; macOS gives the path.
     name=${name##*/}
     for program in ${programs//|/ }; do
-        [ "${name:0:15}" != "${program:0:15}" ] || { echo "$pid" && return; }
+        [ "${name:0:15}" != "${program:0:15}" ] || { echo "$pid" && return 0; }
     done
     return 1
 }
