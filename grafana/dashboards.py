@@ -188,6 +188,8 @@ SAGA = [
     panel("Parked", "short", (f"sum (increase(calendar_sagas_parked_total{selector()}[1h]))", "last hour")),
     panel("Messages after commit", "short", (worst("outbox_depth"), "wait")),
     panel("Oldest of them", "s", (worst("outbox_oldest_seconds"), "age")),
+    panel("Deliveries that failed and come again", "ops",
+          (rare(rate("outbox_failures_total", "kind")), "{{kind}}")),
     panel("Participants' calls", "reqps",
           (rate("grpc_server_handled_total", "method, code", PARTICIPANTS), "{{method}} {{code}}")),
     panel("Time of such a call, p99", "s", *times("grpc_server_handling_seconds", "method", PARTICIPANTS)),

@@ -1,14 +1,12 @@
 //! Several services in one process: started in order, watched together, ended in reverse.
 
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
 
 use chassis::fault::chain;
 use chassis::lifecycle::Lifecycle;
 use futures::future::select_all;
-use futures::poll;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
@@ -47,16 +45,20 @@ impl Services {
         E: Error + 'static,
     {
         let lifecycle = self.process.sibling(name);
-        let beginning = lifecycle.health().dependency("beginning");
+        let mut beginning = Some(lifecycle.health().dependency("beginning"));
         let end = run(lifecycle.clone());
         let task = tokio::spawn(async move {
             let mut end = pin!(end);
             // A service registers what it needs before it waits for anything: only from then on does
             // "nothing is missing" mean that it is ready.
-            let begun = poll!(end.as_mut());
-            beginning.up();
-            let end = if let Poll::Ready(end) = begun { end } else { end.await };
-            end.map_err(|failure| chain(&failure))
+            let end = poll_fn(|context| {
+                let polled = end.as_mut().poll(context);
+                if let Some(beginning) = beginning.take() {
+                    beginning.up();
+                }
+                polled
+            });
+            end.await.map_err(|failure| chain(&failure))
         });
         self.running.push(Running { name, lifecycle, task });
     }

@@ -47,6 +47,8 @@ impl Cluster {
             .env("CLUSTER_SCRAPE", "1s")
             .env("CLUSTER_BINARIES", programs.parent().context("no folder")?)
             .envs(limits::raised())
+            // Webhooks of tests stay on this machine.
+            .env("WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8")
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -84,6 +86,11 @@ impl Cluster {
     /// Everything that runs, such as `calendar-2` or `postgres-a`.
     pub fn parts(&self) -> Vec<&str> {
         self.map["parts"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Whether there are instances of this service, such as `calendar`.
+    pub fn has(&self, service: &str) -> bool {
+        !self.map["parts"][format!("{service}-1")].is_null()
     }
 
     /// SIGKILL to one part, and nobody starts it again.

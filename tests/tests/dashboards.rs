@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use system_tests::{
     cluster::Cluster,
     door::Door,
     folder,
-    person::{PASSWORD, event},
+    person::{PASSWORD, Person, event},
     wait::{until, until_within},
 };
 use tokio_tungstenite::tungstenite::Message;
@@ -65,10 +66,9 @@ async fn every_query_of_the_dashboards_and_alerts_has_a_series() -> Result<()> {
 /// The services of the topology that do not run here. What is named after them is not asked.
 fn absent(cluster: &Cluster) -> Result<BTreeSet<String>> {
     let topology = fs::read_to_string(folder::repository().join("scripts/cluster/topology"))?;
-    let running = cluster.parts();
     let services = topology.lines().filter(|line| !line.starts_with('#'));
     let services = services.filter_map(|line| line.split_whitespace().next());
-    let absent = services.filter(|service| !running.contains(&format!("{service}-1").as_str()));
+    let absent = services.filter(|service| !cluster.has(service));
     Ok(absent.map(str::to_owned).collect())
 }
 
@@ -157,6 +157,24 @@ async fn work(cluster: &Cluster, round: usize) -> Result<()> {
     // Closed by the service: the room speaks text.
     by_ann.socket.send_raw(Message::binary("hello")).await?;
 
+    if cluster.has("notification") {
+        // Nobody listens there: the attempt is counted all the same.
+        ann.post("/timers", json!({ "seconds": 1, "url": "http://127.0.0.1:9/" })).await?.expect(201)?;
+    }
+    if cluster.has("activity") {
+        train(&ann).await?;
+    }
     bob.call(Method::DELETE, "/user").json(&json!({ "password": PASSWORD })).send().await?.expect(204)?;
+    Ok(())
+}
+
+/// Forty minutes of it, which a rule congratulates on.
+async fn train(person: &Person) -> Result<()> {
+    for (kind, minutes_ago) in [("training_program_started", 40), ("training_program_finished", 0)] {
+        let timestamp = Timestamp::now() - SignedDuration::from_mins(minutes_ago);
+        let details = json!({ "programId": "2352" });
+        let event = json!({ "deviceId": "watch", "type": kind, "timestamp": timestamp.to_string(), "details": details });
+        person.post("/v1/event", event).await?.expect(202)?;
+    }
     Ok(())
 }
