@@ -1,13 +1,19 @@
 # Two commands are all there is to know: `make run` and `make test`. The rest is for people who change things.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint sqlx bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay
+.PHONY: help run cluster secrets test lint sqlx dashboards bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start everything in one process (see docs/OPERATIONS.md for the settings)
 	@scripts/run.sh
+
+cluster: ## build and start several instances of everything, as docker-compose.yml does (see docs/OPERATIONS.md)
+	@scripts/cluster.sh
+
+secrets: ## make the secrets of a system in ./secrets, for deployments of your own
+	@scripts/cluster/secrets.sh secrets && echo "made in ./secrets"
 
 test: ## lint, and every test, beside private servers (see docs/TESTING.md)
 	@scripts/test.sh
@@ -18,7 +24,10 @@ lint: ## everything that is checked without running the product
 sqlx: ## write the query metadata in .sqlx anew, after a change to a query or a migration
 	@scripts/sqlx.sh
 
-bench-gateway: ## what the gateway costs a read (for these five see docs/BENCHMARKS.md)
+dashboards: ## write grafana/dashboards/*.json anew, after a change to grafana/dashboards.py
+	@grafana/dashboards.py
+
+bench-gateway: ## what the gateway costs a read (for all of these see docs/BENCHMARKS.md)
 	@scripts/bench.sh $@
 
 bench-rooms: ## what a delivery in a room costs, and an idle socket

@@ -34,6 +34,7 @@ check sizes scripts/lint/sizes.sh
 check names scripts/lint/names.sh
 check imports scripts/lint/imports.sh
 check links scripts/lint/links.sh
+check metrics scripts/lint/metrics.sh
 check clippy clippy
 check 'query metadata' same_metadata
 check 'links in code' documentation

@@ -10,30 +10,35 @@ package() {
     apt-get:postgres) echo postgresql ;;
     apt-get:redis) echo redis-server ;;
     apt-get:rabbitmq) echo rabbitmq-server ;;
+    apt-get:prometheus) echo prometheus ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
     apt-get:compiler) echo build-essential ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:redis) echo redis ;;
     dnf:rabbitmq) echo rabbitmq-server ;;
+    dnf:prometheus) echo golang-github-prometheus ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
     dnf:compiler) echo gcc ;;
     apk:postgres) echo postgresql ;;
     apk:redis) echo redis ;;
     apk:rabbitmq) echo rabbitmq-server ;;
+    apk:prometheus) echo prometheus ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
     apk:compiler) echo build-base ;;
     pacman:postgres) echo postgresql ;;
     pacman:redis) echo redis ;;
     pacman:rabbitmq) echo rabbitmq ;;
+    pacman:prometheus) echo prometheus ;;
     pacman:node) echo nodejs npm ;;
     pacman:python) echo python ;;
     pacman:compiler) echo gcc ;;
     brew:postgres) echo postgresql@17 ;;
     brew:redis) echo redis ;;
     brew:rabbitmq) echo rabbitmq ;;
+    brew:prometheus) echo prometheus ;;
     brew:node) echo node ;;
     brew:python) echo python ;;
     brew:compiler) echo gcc ;;
@@ -65,6 +70,7 @@ present() {
     postgres) [ -n "$(postgres_programs)" ] ;;
     redis) have redis-server ;;
     rabbitmq) [ -n "$(rabbitmq_programs)" ] ;;
+    prometheus) have prometheus && have promtool ;;
     node) have node && have npm ;;
     python) have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     compiler) have cc || have gcc || have clang ;;
@@ -118,7 +124,7 @@ install_with_apt() (
     # A bare image has no package lists at all.
     apt-get install -y --no-install-recommends "$@" ||
         { apt-get update && apt-get install -y --no-install-recommends "$@"; } || exit 1
-    for service in redis-server rabbitmq-server; do
+    for service in redis-server rabbitmq-server prometheus; do
         if printf '%s\n' "$@" | grep -qx "$service" && have systemctl; then
             systemctl disable "$service" >/dev/null 2>&1 || true
         fi

@@ -20,6 +20,7 @@ use crate::{
     hashing::HashPool,
     last_seen::LastSeen,
     login::Login,
+    metrics,
     outbox::Outbox,
     participation::Participation,
     password::Passwords,
@@ -47,6 +48,7 @@ pub(crate) struct App {
 
 /// Builds everything, serves until the lifecycle drains, and waits for what runs.
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
+    metrics::describe();
     let pool = pool(&config)?;
     let app = App::new(&config, pool.clone(), Arc::new(SystemClock))?;
     app.spawn_loops(&pool, &lifecycle);
@@ -135,6 +137,9 @@ impl App {
         lifecycle.supervise("auth-database", move || {
             postgres::prepare(on.clone(), &MIGRATOR, database.clone(), until.clone())
         });
+
+        let (on, until) = (pool.clone(), lifecycle.clone());
+        lifecycle.supervise("auth-pool", move || postgres::watch("auth", on.clone(), until.clone()));
 
         let (on, keys, until) =
             (self.rotation.clone(), health.dependency("auth signing keys"), lifecycle.clone());

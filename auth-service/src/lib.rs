@@ -20,6 +20,7 @@ pub mod config;
 mod hashing;
 mod last_seen;
 mod login;
+mod metrics;
 mod model;
 mod outbox;
 mod participation;

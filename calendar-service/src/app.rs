@@ -96,6 +96,9 @@ fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &PgPool) {
         postgres::prepare(on.clone(), &MIGRATOR, state.clone(), until.clone())
     });
 
+    let (on, until) = (pool.clone(), lifecycle.clone());
+    lifecycle.supervise("calendar-pool", move || postgres::watch("calendar", on.clone(), until.clone()));
+
     let (on, keys, until) = (Arc::clone(verifier), health.dependency("token keys"), lifecycle.clone());
     lifecycle.supervise("calendar-token-keys", move || {
         let (on, keys, until) = (Arc::clone(&on), keys.clone(), until.clone());

@@ -1,10 +1,10 @@
-//! What the database knows and a counter cannot: sagas by state, the outbox,
-//! the pool. Read every few seconds.
+//! What the database knows and a counter cannot: sagas by state, the outbox.
+//! Read every few seconds.
 
 use std::time::Duration;
 
 use chassis::{fault::Fault, lifecycle::Lifecycle};
-use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use crate::{
     patience::in_time,
@@ -14,7 +14,8 @@ use crate::{
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Says what each metric of the service means.
+/// Says what each metric of the service means. What has no series before it first
+/// happens is there from the start, so that the first time is a change.
 pub(crate) fn describe() {
     describe_counter!("calendar_changes_total", "Committed changes, by kind.");
     describe_histogram!("calendar_saga_seconds", "From a create_event to its outcome.");
@@ -24,27 +25,24 @@ pub(crate) fn describe() {
     describe_gauge!("outbox_depth", "Messages that are not delivered.");
     describe_gauge!("outbox_oldest_seconds", "Age of the oldest message that is not delivered.");
     describe_counter!("outbox_failures_total", "Deliveries that failed and come again, by kind.");
-    describe_gauge!("database_connections", "Connections of the pool, by state.");
     describe_counter!("password_hashes_refused_total", "Hashes refused because too many waited.");
+    describe_gauge!("password_hashes_waiting", "Hashes of calendar passwords that wait for their turn.");
+    describe_histogram!("password_hash_seconds", "How long such a hash took, waiting not counted.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
+    counter!("handler_panics_total", "service" => "calendar").increment(0);
+    counter!("calendar_sagas_parked_total", "service" => "calendar").increment(0);
+    counter!("password_hashes_refused_total", "service" => "calendar").increment(0);
+    gauge!("password_hashes_waiting", "service" => "calendar").increment(0.0);
 }
 
 /// Looks until the process drains.
 pub(crate) async fn run(store: Store, lifecycle: Lifecycle) {
     while !lifecycle.is_draining() {
-        look_at_pool(&store);
         if let Err(fault) = in_time(look(&store)).await {
             tracing::debug!(error = %fault, "cannot look at sagas and outbox");
         }
         tokio::select! { () = tokio::time::sleep(EVERY) => {}, () = lifecycle.draining() => {} }
     }
-}
-
-fn look_at_pool(store: &Store) {
-    let idle = store.pool().num_idle();
-    let used = (store.pool().size() as usize).saturating_sub(idle);
-    gauge!("database_connections", "service" => "calendar", "state" => "idle").set(idle as f64);
-    gauge!("database_connections", "service" => "calendar", "state" => "used").set(used as f64);
 }
 
 async fn look(store: &Store) -> Result<(), Fault> {

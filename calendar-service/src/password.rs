@@ -8,7 +8,10 @@ use argon2::{
 };
 use chassis::fault::{Fault, Reason};
 use rand::RngCore as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// Hashes at once (PROMISES, rule 14): 19 MiB and a core each.
 const AT_ONCE: usize = 1;
@@ -67,11 +70,15 @@ impl Passwords {
             metrics::counter!("password_hashes_refused_total", "service" => "calendar").increment(1);
             Fault::unavailable("the password check")
         })?;
+        let waiting = Waiting::new();
         let turn = Arc::clone(&self.turn).acquire_owned().await;
+        drop(waiting);
         let turn = turn.map_err(|_| Fault::of(Reason::Internal))?;
         let done = tokio::task::spawn_blocking(move || {
+            let started = Instant::now();
             let done = hash();
             drop((turn, place));
+            metrics::histogram!("password_hash_seconds", "service" => "calendar").record(started.elapsed());
             done
         });
         done.await.map_err(|error| Fault::internal(&error))
@@ -81,6 +88,22 @@ impl Passwords {
 impl Default for Passwords {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// One waiter in the gauge, for as long as the value lives.
+struct Waiting;
+
+impl Waiting {
+    fn new() -> Self {
+        metrics::gauge!("password_hashes_waiting", "service" => "calendar").increment(1);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        metrics::gauge!("password_hashes_waiting", "service" => "calendar").decrement(1);
     }
 }
 

@@ -101,7 +101,8 @@ impl Lifecycle {
         });
     }
 
-    /// Keeps a background loop alive until the soft stop. The loop itself
+    /// Keeps a background loop alive until the soft stop. Its name begins with
+    /// its service, such as `calendar-sagas`. The loop itself
     /// watches [`Self::draining`] and returns; when it panics, or returns
     /// early, it is started again after a back-off.
     pub fn supervise<F>(&self, name: &'static str, mut start: impl FnMut() -> F + Send + 'static)
@@ -111,6 +112,8 @@ impl Lifecycle {
         let this = self.clone();
         let state = self.health.dependency(format!("task {name}"));
         state.up();
+        // There from the start, so that the first death is a change.
+        deaths_of(name).increment(0);
         self.spawn(async move {
             let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
             let mut deaths = 0;
@@ -126,7 +129,7 @@ impl Lifecycle {
                     state.up();
                 }
                 deaths += 1;
-                metrics::counter!("background_task_deaths_total", "task" => name).increment(1);
+                deaths_of(name).increment(1);
                 tracing::error!(task = name, panicked = end.is_err(), "background task ended, restarting");
                 if deaths >= DEATHS_UNTIL_UNREADY {
                     state.down("keeps dying");
@@ -142,6 +145,11 @@ impl Lifecycle {
         self.tasks.close();
         tokio::select! { () = self.tasks.wait() => {}, () = self.hard.cancelled() => {} }
     }
+}
+
+fn deaths_of(task: &'static str) -> metrics::Counter {
+    let service = task.split_once('-').map_or(task, |(service, _)| service);
+    metrics::counter!("background_task_deaths_total", "service" => service, "task" => task)
 }
 
 #[cfg(test)]

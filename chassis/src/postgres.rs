@@ -1,5 +1,7 @@
 //! PostgreSQL: pools with bounds, migrations under a lock, errors as faults.
 
+mod watch;
+
 use std::{str::FromStr as _, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -16,6 +18,8 @@ use crate::{
     health::Dependency,
     lifecycle::Lifecycle,
 };
+
+pub use self::watch::watch;
 
 /// How long a request waits for a connection; sqlx's own default is 30 s.
 const ACQUIRE: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@
 //! counted and `instance` for the whole process.
 
 mod lines;
+mod meanings;
 
 use std::sync::OnceLock;
 
@@ -57,6 +58,7 @@ pub fn recorder(instance: &str) -> &'static PrometheusHandle {
         let handle = recorder.handle();
         // An error means that somebody else's recorder is installed; ours then stays empty.
         let _ = metrics::set_global_recorder(recorder);
+        meanings::describe();
         handle
     })
 }

@@ -18,7 +18,7 @@ use crate::{
         self, EdgeRules,
         limit::{Limits, LocalStore},
     },
-    metrics::Requests,
+    metrics::{self, Requests},
     redis_link::RedisLink,
     routes,
     session_cache::{MemorySessions, RedisSessions, SessionCache},
@@ -35,6 +35,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 /// Builds everything, serves until the lifecycle drains, and waits for what runs.
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
+    metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let upstream =
         Upstream::new(config.auth_url, config.calendar_url, config.activity_url, config.service_token);
@@ -42,7 +43,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");
     let (on, until) = (Arc::clone(&verifier), lifecycle.clone());
-    lifecycle.supervise("token-keys", move || {
+    lifecycle.supervise("gateway-token-keys", move || {
         let (on, keys, until) = (Arc::clone(&on), keys.clone(), until.clone());
         async move { on.keep_fresh(keys, until).await }
     });
@@ -56,14 +57,14 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     };
     let sessions = Sessions::new(verifier, cache, upstream.clone(), Arc::clone(&clock));
     let (on, until) = (sessions.clone(), lifecycle.clone());
-    lifecycle.supervise("ended-sessions", move || {
+    lifecycle.supervise("gateway-ended-sessions", move || {
         let (on, until) = (on.clone(), until.clone());
         async move { on.listen(until).await }
     });
 
     let store = Arc::new(LocalStore::new(config.limits.keys, clock));
     let (on, until) = (Arc::clone(&store), lifecycle.clone());
-    lifecycle.supervise("limit-sweep", move || sweep(Arc::clone(&on), until.clone()));
+    lifecycle.supervise("gateway-limit-sweep", move || sweep(Arc::clone(&on), until.clone()));
     let limits = Limits::new(config.limits, store, sessions.clone());
 
     let tunnels = Tunnels::new(config.calendar_sockets, config.tunnels, upstream.clone(), &lifecycle);

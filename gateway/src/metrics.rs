@@ -6,8 +6,33 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use tonic::Code;
+
+/// Says what each metric of the gateway means. What has no series before it first
+/// happens is there from the start, so that the first time is a change.
+pub(crate) fn describe() {
+    describe_counter!("gateway_requests_total", "Requests answered, by route, method and status.");
+    describe_histogram!("gateway_request_seconds", "How long they took, by route and method.");
+    describe_counter!("gateway_session_lookups_total", "Who told whether a session lives, by layer.");
+    describe_counter!("gateway_upstream_calls_total", "Calls to services, by gRPC status.");
+    describe_counter!("gateway_upstream_retries_total", "Calls that were tried once more.");
+    describe_gauge!("gateway_tunnels", "Sockets that pass through.");
+    describe_counter!("gateway_limit_refused_total", "Requests refused by a rate limit, by budget.");
+    describe_gauge!("gateway_limit_keys", "Clients and accounts that are counted.");
+    describe_counter!("gateway_limit_keys_evicted_total", "Those forgotten early for want of room.");
+    describe_gauge!("gateway_session_tombstones_waiting", "Ended sessions that Redis has not heard of.");
+    describe_counter!("gateway_session_tombstones_dropped_total", "Those that were too many to remember.");
+    describe_counter!("gateway_session_fills_dropped_total", "Sessions not cached because too many waited.");
+    counter!("handler_panics_total", "service" => "gateway").increment(0);
+    counter!("gateway_limit_keys_evicted_total", "service" => "gateway").increment(0);
+    counter!("gateway_session_tombstones_dropped_total", "service" => "gateway").increment(0);
+    counter!("gateway_session_fills_dropped_total", "service" => "gateway").increment(0);
+    gauge!("gateway_tunnels", "service" => "gateway").increment(0.0);
+    gauge!("gateway_session_tombstones_waiting", "service" => "gateway").increment(0.0);
+}
 
 /// Which layer answered whether a session is live.
 pub struct SessionLookups {
@@ -24,7 +49,7 @@ pub struct SessionLookups {
 impl SessionLookups {
     /// The counters, registered.
     pub fn new() -> Self {
-        let layer = |name: &'static str| counter!("gateway_session_lookups_total", "layer" => name);
+        let layer = |name: &'static str| counter!("gateway_session_lookups_total", "service" => "gateway", "layer" => name);
         Self { recent: layer("recent"), shared: layer("shared"), authority: layer("authority") }
     }
 }
@@ -48,7 +73,8 @@ pub struct UpstreamCalls {
 impl UpstreamCalls {
     /// Counters labelled with the service.
     pub fn new(service: &'static str) -> Self {
-        let retries = counter!("gateway_upstream_retries_total", "upstream" => service);
+        let retries =
+            counter!("gateway_upstream_retries_total", "service" => "gateway", "upstream" => service);
         Self { service, retries, ok: Self::counter(service, Code::Ok) }
     }
 
@@ -62,7 +88,7 @@ impl UpstreamCalls {
 
     fn counter(service: &'static str, code: Code) -> Counter {
         let code = (code as i32).to_string();
-        counter!("gateway_upstream_calls_total", "upstream" => service, "code" => code)
+        counter!("gateway_upstream_calls_total", "service" => "gateway", "upstream" => service, "code" => code)
     }
 }
 
@@ -107,11 +133,15 @@ impl Requests {
 
 impl Series {
     fn new(route: &str, method: &'static str, status: u16) -> Self {
-        let labels =
-            [("route", route.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];
+        let labels = [
+            ("service", "gateway".to_owned()),
+            ("route", route.to_owned()),
+            ("method", method.to_owned()),
+            ("status", status.to_string()),
+        ];
         Self {
             count: counter!("gateway_requests_total", &labels),
-            seconds: histogram!("gateway_request_seconds", &labels[..2]),
+            seconds: histogram!("gateway_request_seconds", &labels[..3]),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A test starts a [`stack::Stack`] (every service in this process, on free
 //! ports) or a [`program::Program`] (the real `shared-calendar` binary, which
-//! can be killed), goes in through its [`door::Door`] as a
+//! can be killed) or a [`cluster::Cluster`] (several instances of everything),
+//! goes in through its [`door::Door`] as a
 //! [`person::Person`] or a [`socket::Socket`], and looks at what is true in
 //! the databases through [`truth::Truth`].
 //!
@@ -11,6 +12,7 @@
 //! [`program::Program`] and `chassis::failpoint`. Nothing here sleeps for a
 //! duration: [`wait::until`] looks at a condition until its deadline.
 
+pub mod cluster;
 pub mod databases;
 pub mod door;
 pub mod folder;

@@ -97,7 +97,7 @@ impl Program {
     pub fn spawn(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "runs already");
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let child = Command::new(binary()?)
+        let child = Command::new(binary("shared-calendar")?)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(&self.settings)
@@ -231,12 +231,12 @@ impl Drop for Program {
     }
 }
 
-/// The program, beside the folder that this test was built into.
-fn binary() -> Result<PathBuf> {
+/// A program of ours, beside the folder that this test was built into.
+pub fn binary(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile =
         test.ancestors().find(|folder| folder.join("deps").is_dir() && folder.join(".fingerprint").is_dir());
-    let binary = profile.unwrap_or(Path::new(".")).join("shared-calendar");
+    let binary = profile.unwrap_or(Path::new(".")).join(name);
     ensure!(binary.exists(), "no {}: run `cargo build --workspace --bins` first", binary.display());
     Ok(binary)
 }

@@ -2,6 +2,8 @@
 
 mod answers;
 mod budgets;
+mod compose;
+mod dashboards;
 mod edge;
 mod events;
 mod members;

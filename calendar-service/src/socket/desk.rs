@@ -88,7 +88,7 @@ async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Faul
     match timeout(patience, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_panic)) => {
-            metrics::counter!("handler_panics_total").increment(1);
+            metrics::counter!("handler_panics_total", "service" => "calendar").increment(1);
             tracing::error!("a frame's handler panicked");
             Err(Fault::of(Reason::Internal))
         }

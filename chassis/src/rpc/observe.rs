@@ -10,19 +10,27 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{Request, Response};
 use tokio::time::Instant;
+use tonic::Code;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 /// Metadata key and HTTP header of the request id.
 pub const REQUEST_ID: &str = "x-request-id";
+const GRPC_STATUS: &str = "grpc-status";
 
 tokio::task_local! {
     static CURRENT: Arc<str>;
+    static SERVICE: &'static str;
 }
 
 /// The id of the request that this task answers, if it answers one.
 pub fn current_request_id() -> Option<Arc<str>> {
     CURRENT.try_with(Arc::clone).ok()
+}
+
+/// The service that answers the call of this task, as a metric label.
+pub(super) fn current_service() -> &'static str {
+    SERVICE.try_with(|service| *service).unwrap_or("none")
 }
 
 /// Runs `task` as part of the request `id`.
@@ -76,15 +84,28 @@ where
         let answer = self.inner.call(request);
         async move {
             let started = Instant::now();
-            let response = with_request_id(id, answer).await;
-            let labels = [("service", service.to_owned()), ("method", method)];
+            let response = SERVICE.scope(service, with_request_id(id, answer)).await;
+            let code = code_label(&response);
+            let labels = [("service", service.to_owned()), ("method", method), ("code", code)];
             metrics::counter!("grpc_server_handled_total", &labels).increment(1);
-            metrics::histogram!("grpc_server_handling_seconds", &labels).record(started.elapsed());
+            metrics::histogram!("grpc_server_handling_seconds", &labels[..2]).record(started.elapsed());
             response
         }
         .instrument(span)
         .boxed()
     }
+}
+
+/// The status by its name. A refusal has it in the headers; what has none there
+/// has begun to send an answer.
+fn code_label<B, E>(response: &Result<Response<B>, E>) -> String {
+    let code = match response {
+        Ok(response) => {
+            response.headers().get(GRPC_STATUS).map_or(Code::Ok, |it| Code::from_bytes(it.as_bytes()))
+        }
+        Err(_) => Code::Internal,
+    };
+    format!("{code:?}")
 }
 
 /// `/auth.v1.AuthService/Login` → `auth.v1.AuthService/Login`; anything that is

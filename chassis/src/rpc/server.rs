@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, metadata::MetadataMap, service::Routes, transport::Server};
 
-use super::observe::ObserveLayer;
+use super::observe::{self, ObserveLayer};
 use crate::{
     fault::{Fault, Reason},
     lifecycle::Lifecycle,
@@ -49,7 +49,7 @@ pub async fn answer<T>(handler: impl Future<Output = Result<T, Fault>>) -> Resul
     let outcome = match tokio::time::timeout(ANSWER_WITHIN, guarded).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_panic)) => {
-            metrics::counter!("handler_panics_total").increment(1);
+            metrics::counter!("handler_panics_total", "service" => observe::current_service()).increment(1);
             tracing::error!("a handler panicked");
             Err(Fault::of(Reason::Internal))
         }

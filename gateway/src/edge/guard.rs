@@ -91,7 +91,7 @@ where
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_elapsed)) => Ok(refuse(Reason::DeadlineExceeded)),
                 Err(_panic) => {
-                    metrics::counter!("gateway_panics_total").increment(1);
+                    metrics::counter!("handler_panics_total", "service" => "gateway").increment(1);
                     tracing::error!("a handler panicked");
                     Ok(refuse(Reason::Internal))
                 }

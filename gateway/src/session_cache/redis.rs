@@ -61,11 +61,11 @@ impl RedisSessions {
         let waiting = Arc::new(AsyncMutex::new(waiting));
         let this = Self { link, fills, unburied: Arc::default() };
         let (link, until) = (Arc::clone(&this.link), lifecycle.clone());
-        lifecycle.supervise("session-fills", move || {
+        lifecycle.supervise("gateway-session-fills", move || {
             write_fills(Arc::clone(&link), Arc::clone(&waiting), until.clone())
         });
         let (link, unburied, until) = (Arc::clone(&this.link), Arc::clone(&this.unburied), lifecycle.clone());
-        lifecycle.supervise("session-tombstones", move || {
+        lifecycle.supervise("gateway-session-tombstones", move || {
             write_tombstones(Arc::clone(&link), Arc::clone(&unburied), until.clone())
         });
         this
@@ -89,7 +89,7 @@ impl SessionCache for RedisSessions {
 
     fn fill(&self, session: Uuid, account: Uuid) {
         if self.fills.try_send(Fill { session, account, asked: Instant::now() }).is_err() {
-            metrics::counter!("gateway_session_fills_dropped_total").increment(1);
+            metrics::counter!("gateway_session_fills_dropped_total", "service" => "gateway").increment(1);
         }
     }
 
@@ -111,7 +111,8 @@ impl Unburied {
         if sessions.len() < BURIALS {
             sessions.insert(session, Instant::now() + ENDED_FOR);
         } else {
-            metrics::counter!("gateway_session_tombstones_dropped_total").increment(1);
+            metrics::counter!("gateway_session_tombstones_dropped_total", "service" => "gateway")
+                .increment(1);
         }
         drop(sessions);
         self.some.notify_one();
@@ -122,7 +123,8 @@ impl Unburied {
         let now = Instant::now();
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, matters_until| now < *matters_until);
-        metrics::gauge!("gateway_session_tombstones_waiting").set(sessions.len() as f64);
+        metrics::gauge!("gateway_session_tombstones_waiting", "service" => "gateway")
+            .set(sessions.len() as f64);
         sessions.keys().copied().collect()
     }
 

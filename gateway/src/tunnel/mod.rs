@@ -174,7 +174,7 @@ fn switch(tunnels: &Arc<Tunnels>, place: Place, request: &mut Request, answer: &
 impl Place {
     fn take(tunnels: Arc<Tunnels>) -> Self {
         tunnels.open.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("gateway_tunnels").increment(1);
+        metrics::gauge!("gateway_tunnels", "service" => "gateway").increment(1);
         Self(tunnels)
     }
 }
@@ -182,6 +182,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("gateway_tunnels").decrement(1);
+        metrics::gauge!("gateway_tunnels", "service" => "gateway").decrement(1);
     }
 }

@@ -70,7 +70,8 @@ fn make_room(shard: &mut Shard) {
     let median = *median;
     let before = shard.len();
     shard.retain(|_, whole_at| *whole_at > median);
-    metrics::counter!("gateway_limit_keys_evicted_total").increment((before - shard.len()) as u64);
+    metrics::counter!("gateway_limit_keys_evicted_total", "service" => "gateway")
+        .increment((before - shard.len()) as u64);
 }
 
 fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {

@@ -47,7 +47,7 @@ pub struct Limited<S> {
 impl LimitLayer {
     pub(super) fn new(meter: Arc<dyn Meter>, accounts: Option<Sessions>) -> Self {
         let budget = meter.budget();
-        let refused = metrics::counter!("gateway_limit_refused_total", "budget" => budget.route);
+        let refused = metrics::counter!("gateway_limit_refused_total", "service" => "gateway", "budget" => budget.route);
         Self { limit: budget.per_minute.get().into(), meter, accounts, refused }
     }
 

@@ -53,7 +53,7 @@ impl LocalStore {
     /// Forgets whole budgets and shows how many keys there are.
     pub fn sweep(&self) {
         self.keys.sweep(self.elapsed.now().saturating_sub(MARGIN.into()).as_u64());
-        metrics::gauge!("gateway_limit_keys").set(self.keys.len() as f64);
+        metrics::gauge!("gateway_limit_keys", "service" => "gateway").set(self.keys.len() as f64);
     }
 }
 
