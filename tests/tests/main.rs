@@ -4,6 +4,7 @@ mod answers;
 mod budgets;
 mod edge;
 mod events;
+mod idempotency;
 mod members;
 mod peers;
 mod postgres;
