@@ -1,7 +1,12 @@
 //! Registers an account.
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    failpoint::hit,
+    fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey, Who},
+};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -21,6 +26,14 @@ pub enum Registration {
     Code(SecretString),
     /// Nobody.
     Closed,
+}
+
+/// An account that was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Registered {
+    pub(crate) account_id: Uuid,
+    /// As it was spelt.
+    pub(crate) username: String,
 }
 
 /// The use-case.
@@ -54,22 +67,53 @@ fn is_same(expected: &str, shown: &str) -> bool {
 // === impl Register ===
 
 impl Register {
-    /// Adds the account; answers its id and its name as it was spelt.
+    /// Adds the account, once for a key of this visitor's.
     ///
-    /// `registration_closed`, `invalid` with every field at fault, `username_taken`.
+    /// `registration_closed`, `invalid` with every field at fault, `username_taken`,
+    /// `idempotency_mismatch`, `idempotency_in_flight`.
     pub(crate) async fn run(
         &self,
         username: &str,
         password: &str,
         code: &str,
-    ) -> Result<(Uuid, Username), Fault> {
+        (visitor, key): (Who<'_>, Option<&IdempotencyKey>),
+    ) -> Result<Answered<Registered>, Fault> {
         self.registration.admit(code)?;
-        let (username, password) = check(username, password)?;
-        let password_hash = self.hashes.hash(&password).await?;
+        let (name, secret) = check(username, password)?;
+        let idempotency = self.store.idempotency();
+        let claim = idempotency.claim(visitor, "register", key, &(username, password, code)).await?;
+        // Before the hash: a repeat costs none.
+        if let Some(first) = idempotency.first(claim.as_ref()).await? {
+            return Ok(first);
+        }
+        let added = self.add(&name, &secret, claim.as_ref()).await;
+        idempotency.settle(claim.as_ref(), &added).await;
+        added
+    }
+
+    async fn add(
+        &self,
+        username: &Username,
+        password: &NewPassword,
+        claim: Option<&Claim>,
+    ) -> Result<Answered<Registered>, Fault> {
+        let password_hash = self.hashes.hash(password).await?;
         let account_id = Uuid::now_v7();
-        self.store.add_account(account_id, &username, &password_hash).await?;
+        let registered = Registered { account_id, username: username.as_str().to_owned() };
+        if let Some(claim) = claim {
+            let mut tx = self.store.begin().await?;
+            if let Some(first) = tx.enter_claim(claim).await? {
+                return Ok(first);
+            }
+            tx.add_account(account_id, username, &password_hash).await?;
+            tx.keep_answer(claim, &registered).await?;
+            tx.commit().await?;
+        } else {
+            self.store.add_account(account_id, username, &password_hash).await?;
+        }
+        hit("register.committed").await?;
         metrics::counter!("auth_registrations_total", "service" => "auth").increment(1);
-        Ok((account_id, username))
+        Ok(Answered::first(registered))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod account;
 mod ended_session;
+mod idempotency;
 mod login_guess;
 mod outbox;
 mod participant;
@@ -19,7 +20,7 @@ mod ticket;
 
 use std::time::Duration;
 
-use chassis::fault::Fault;
+use chassis::{fault::Fault, idempotency::Idempotency};
 use jiff::Timestamp;
 use sqlx::{PgPool, Postgres, Transaction};
 
@@ -37,6 +38,7 @@ pub(crate) use self::{
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pool: PgPool,
+    idempotency: Idempotency,
 }
 
 /// A unit of work. Dropped without [`Tx::commit`], nothing of it happened.
@@ -49,8 +51,13 @@ pub(crate) struct Tx {
 
 impl Store {
     /// The tables behind `pool`.
-    pub(crate) const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { idempotency: Idempotency::new(pool.clone(), "auth"), pool }
+    }
+
+    /// First answers to requests with an idempotency key.
+    pub(crate) const fn idempotency(&self) -> &Idempotency {
+        &self.idempotency
     }
 
     /// Begins a unit of work.

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod fixture;
+mod idempotency;
 mod login;
 mod outbox;
 mod participation;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chassis::{
+    failpoint::hit,
     fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey, Who},
     tokens::Identity,
 };
 use serde_json::json;
@@ -50,6 +52,35 @@ pub struct SettingsPatch {
 
 /// Creates a calendar; the caller is its owner. `invalid`, `calendar_name_taken`.
 pub async fn create(service: &Service, caller: &Identity, new: NewCalendar) -> Result<CalendarView, Fault> {
+    make(service, caller, new, None).await.map(|made| made.answer)
+}
+
+/// The same, once for a key of the caller's. `idempotency_mismatch`,
+/// `idempotency_in_flight`.
+pub async fn create_once(
+    service: &Service,
+    caller: &Identity,
+    new: NewCalendar,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answered<CalendarView>, Fault> {
+    let idempotency = service.store.idempotency();
+    let who = Who::Account(caller.account_id);
+    let body = (&new.calendar_name, &new.calendar_password, &new.time_zone, &new.color);
+    let claim = idempotency.claim(who, "create_calendar", key, &body).await?;
+    if let Some(first) = idempotency.first(claim.as_ref()).await? {
+        return Ok(first);
+    }
+    let made = make(service, caller, new, claim.as_ref()).await;
+    idempotency.settle(claim.as_ref(), &made).await;
+    made
+}
+
+async fn make(
+    service: &Service,
+    caller: &Identity,
+    new: NewCalendar,
+    claim: Option<&Claim>,
+) -> Result<Answered<CalendarView>, Fault> {
     let mut errors = FieldErrors::new();
     let name = errors.take("calendar_name", read_name(&new.calendar_name));
     errors.take("calendar_password", check_password(&new.calendar_password));
@@ -60,6 +91,11 @@ pub async fn create(service: &Service, caller: &Identity, new: NewCalendar) -> R
     let password_hash = service.passwords.hash(new.calendar_password).await?;
     let calendar_id = Uuid::now_v7();
     let mut tx = service.store.begin().await?;
+    if let Some(claim) = claim
+        && let Some(first) = tx.enter_claim(claim).await?
+    {
+        return Ok(first);
+    }
     let row = CalendarRow {
         calendar_id,
         calendar_name: &name,
@@ -76,10 +112,7 @@ pub async fn create(service: &Service, caller: &Identity, new: NewCalendar) -> R
         Some(Role::Owner),
     );
     let changes = tx.append(calendar_id, vec![joined]).await?;
-    tx.commit().await?;
-
-    service.announce(changes);
-    Ok(CalendarView {
+    let view = CalendarView {
         calendar_id,
         calendar_name: name,
         time_zone: zone.name().to_owned(),
@@ -89,7 +122,15 @@ pub async fn create(service: &Service, caller: &Identity, new: NewCalendar) -> R
         member_count: 1,
         last_seq: 1,
         created_at,
-    })
+    };
+    if let Some(claim) = claim {
+        tx.keep_answer(claim, &view).await?;
+    }
+    tx.commit().await?;
+    hit("create_calendar.committed").await?;
+
+    service.announce(changes);
+    Ok(Answered::first(view))
 }
 
 /// The calendars the caller is in, by name.

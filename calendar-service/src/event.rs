@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use self::{
-    create::create,
+    create::{create, create_once},
     delete::delete,
     update::update,
     window::{EventPage, PageRequest, joined, page},

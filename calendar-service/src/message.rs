@@ -6,8 +6,13 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey, Who},
+    tokens::Identity,
+};
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -34,8 +39,19 @@ pub struct Post<R> {
     pub username: Arc<str>,
     /// What: checked by [`payload`].
     pub payload: String,
+    /// Of a message with an idempotency key.
+    pub claim: Option<Claim>,
     /// Whoever waits for the outcome.
     pub receipt: R,
+}
+
+/// Where a message is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The room.
+    pub calendar_id: Uuid,
+    /// Its place in the room's log.
+    pub seq: i64,
 }
 
 /// A group that has come to an end.
@@ -43,8 +59,8 @@ pub struct Post<R> {
 pub struct Committed<R> {
     /// What is in the log now, in order.
     pub changes: Vec<Change>,
-    /// What became of each post: its seq, or why it is not kept.
-    pub outcomes: Vec<(R, Result<i64, Fault>)>,
+    /// What became of each post: its place, or why it is not kept.
+    pub outcomes: Vec<(R, Result<Answered<Place>, Fault>)>,
 }
 
 /// Commits what is said in one room.
@@ -64,6 +80,20 @@ pub fn payload(message: &str) -> Result<String, Fault> {
     payload.push_str(&serde_json::Value::from(message).to_string());
     payload.push('}');
     Ok(payload)
+}
+
+/// The claim of a message with an idempotency key, and its first answer, where
+/// there is one. `idempotency_mismatch`, `idempotency_in_flight`.
+pub async fn claim(
+    store: &Store,
+    caller: &Identity,
+    (calendar_name, message): (&str, &str),
+    key: Option<&IdempotencyKey>,
+) -> Result<(Option<Claim>, Option<Answered<Place>>), Fault> {
+    let who = Who::Account(caller.account_id);
+    let claim = store.idempotency().claim(who, "message", key, &(calendar_name, message)).await?;
+    let first = store.idempotency().first(claim.as_ref()).await?;
+    Ok((claim, first))
 }
 
 /// The rule for the text of a message, kept or not.
@@ -103,10 +133,12 @@ impl<R: Send + 'static> Writer<R> {
         Ok(())
     }
 
-    /// Sends off what waits, unless a group is on its way already.
+    /// Sends off what waits, unless a group is on its way already. A message with
+    /// a key goes alone: its answer is kept in a transaction of its own.
     pub fn start(&mut self) {
         if self.flight.is_none() && !self.waiting.is_empty() {
-            let group = self.waiting.drain(..self.waiting.len().min(GROUP)).collect();
+            let alike = self.waiting.iter().take(GROUP).take_while(|post| post.claim.is_none()).count();
+            let group = self.waiting.drain(..alike.max(1)).collect();
             if self.waiting.is_empty() {
                 self.waiting.shrink_to(GROUP);
             }
@@ -124,7 +156,10 @@ impl<R: Send + 'static> Writer<R> {
     }
 }
 
-async fn commit<R>(store: Store, calendar_id: Uuid, group: Vec<Post<R>>) -> Committed<R> {
+async fn commit<R>(store: Store, calendar_id: Uuid, mut group: Vec<Post<R>>) -> Committed<R> {
+    if let Some(claim) = group.first_mut().and_then(|post| post.claim.take()) {
+        return commit_once(store, calendar_id, group, &claim).await;
+    }
     let senders: Vec<_> = group.iter().map(|post| post.account_id).collect();
     let mut texts = Vec::with_capacity(group.len());
     let mut posts = Vec::with_capacity(group.len());
@@ -147,7 +182,7 @@ async fn commit<R>(store: Store, calendar_id: Uuid, group: Vec<Post<R>>) -> Comm
             committed.outcomes.push((receipt, Err(Fault::of(Reason::CalendarNotFound))));
             continue;
         };
-        committed.outcomes.push((receipt, Ok(place.seq)));
+        committed.outcomes.push((receipt, Ok(Answered::first(Place { calendar_id, seq: place.seq }))));
         committed.changes.push(Change {
             calendar_id,
             seq: place.seq,
@@ -159,6 +194,52 @@ async fn commit<R>(store: Store, calendar_id: Uuid, group: Vec<Post<R>>) -> Comm
         });
     }
     committed
+}
+
+/// A group of one, with its claim. A refusal is not kept: the room waits for
+/// nobody's, and who has joined meanwhile may say it after all.
+async fn commit_once<R>(store: Store, calendar_id: Uuid, group: Vec<Post<R>>, claim: &Claim) -> Committed<R> {
+    let mut committed = Committed { changes: Vec::new(), outcomes: Vec::new() };
+    for Post { account_id, username, payload, receipt, .. } in group {
+        let keep = keep_once(&store, calendar_id, (account_id, &username, &payload), claim);
+        let kept = timeout(COMMIT_WITHIN, keep).await;
+        let kept = kept.unwrap_or_else(|_| Err(Fault::of(Reason::DeadlineExceeded)));
+        let outcome = kept.map(|(place, change)| {
+            committed.changes.extend(change);
+            place
+        });
+        committed.outcomes.push((receipt, outcome));
+    }
+    committed
+}
+
+/// Keeps a message, unless an earlier request with the same key did: then there
+/// is nothing new to tell.
+async fn keep_once(
+    store: &Store,
+    calendar_id: Uuid,
+    (account_id, username, payload): (Uuid, &Arc<str>, &str),
+    claim: &Claim,
+) -> Result<(Answered<Place>, Option<Change>), Fault> {
+    let mut tx = store.begin().await?;
+    if let Some(first) = tx.enter_claim(claim).await? {
+        return Ok((first, None));
+    }
+    let kept = tx.append_message(calendar_id, account_id, payload).await?;
+    let kept = kept.ok_or_else(|| Fault::of(Reason::CalendarNotFound))?;
+    let place = Place { calendar_id, seq: kept.seq };
+    tx.keep_answer(claim, &place).await?;
+    tx.commit().await?;
+    let change = Change {
+        calendar_id,
+        seq: kept.seq,
+        kind: ChangeKind::Message,
+        by: Arc::clone(username),
+        at: kept.at,
+        subject: None,
+        payload: payload.into(),
+    };
+    Ok((Answered::first(place), Some(change)))
 }
 
 // === impl Committed ===

@@ -22,6 +22,7 @@ pub mod runner;
 
 use std::{sync::Arc, time::Duration};
 
+use chassis::idempotency::Claim;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -70,4 +71,7 @@ pub struct Plan {
     pub ical: String,
     /// What is derived from the object.
     pub columns: Columns,
+    /// Of a request with an idempotency key: begun with T1, answered with T3,
+    /// free again with the order to undo.
+    pub claim: Option<Claim>,
 }

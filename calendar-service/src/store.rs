@@ -5,7 +5,7 @@
 //! of one calendar take turns, writers of different calendars never wait for
 //! each other.
 
-use chassis::fault::Fault;
+use chassis::{fault::Fault, idempotency::Idempotency};
 use sqlx::{PgPool, PgTransaction};
 
 mod barred;
@@ -15,6 +15,7 @@ mod column;
 mod departure;
 mod event;
 mod event_window;
+mod idempotency;
 mod member;
 mod message;
 mod outbox;
@@ -37,6 +38,7 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    idempotency: Idempotency,
 }
 
 /// A transaction: everything that hangs off it becomes true at [`Tx::commit`],
@@ -49,8 +51,13 @@ pub struct Tx {
 
 impl Store {
     /// A store over this pool.
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn new(pool: PgPool) -> Self {
+        Self { idempotency: Idempotency::new(pool.clone(), "calendar"), pool }
+    }
+
+    /// First answers to requests with an idempotency key.
+    pub const fn idempotency(&self) -> &Idempotency {
+        &self.idempotency
     }
 
     /// The pool, for the statements of `store/` files.

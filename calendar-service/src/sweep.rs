@@ -1,5 +1,5 @@
 //! Removes what is over: finished sagas, delivered messages, old password
-//! tries, calendars deleted 30 days ago.
+//! tries, answers to old idempotency keys, calendars deleted 30 days ago.
 
 use std::{future::Future, time::Duration};
 
@@ -19,6 +19,7 @@ pub(crate) async fn run(store: Store, lifecycle: Lifecycle) {
             sweep("sagas", &lifecycle, || store.sweep_sagas(STEP)).await;
             sweep("outbox", &lifecycle, || store.sweep_outbox(STEP)).await;
             sweep("password_tries", &lifecycle, || store.sweep_password_tries(STEP)).await;
+            sweep("idempotency", &lifecycle, || store.idempotency().sweep(STEP)).await;
             sweep("calendars", &lifecycle, || store.sweep_calendars(STEP)).await;
         };
         all.await;

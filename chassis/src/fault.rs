@@ -18,6 +18,8 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 const DOMAIN: &str = "shared-calendar";
 /// `ErrorInfo.metadata` key that carries [`Fault::names`], newline-separated.
 const NAMES: &str = "names";
+/// `ErrorInfo.metadata` key that stands for [`Fault::replayed`].
+const REPLAYED: &str = "replayed";
 
 /// A class of failure. Voluntarily few: think before adding one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +36,8 @@ pub enum FaultCode {
     Conflict,
     /// A precondition (`If-Match`) does not hold any more.
     Stale,
+    /// Well-formed, and contradicts an earlier request that it claims to repeat.
+    Unprocessable,
     /// Too many requests.
     TooMany,
     /// Our fault. The text never leaves the process.
@@ -127,8 +131,12 @@ reasons! {
     LastOwner = "last_owner", Conflict, "A calendar needs an owner";
     /// The saga was released; a late step is refused. Between services only.
     SagaReleased = "saga_released", Conflict, "The operation was undone";
+    /// The first request with this idempotency key has no answer yet.
+    IdempotencyInFlight = "idempotency_in_flight", Conflict, "The first request with this idempotency key is still running";
     /// `If-Match` does not match.
     Stale = "stale", Stale, "Somebody changed it meanwhile";
+    /// The idempotency key came with another request before.
+    IdempotencyMismatch = "idempotency_mismatch", Unprocessable, "The idempotency key was used for another request";
     /// Over a limit.
     RateLimited = "rate_limited", TooMany, "Too many requests";
     /// More sockets than an account may have.
@@ -163,6 +171,8 @@ pub struct Fault {
     pub names: Vec<String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// It is the first answer again, to a repeat with the same idempotency key.
+    pub replayed: bool,
 }
 
 // === impl FaultCode ===
@@ -176,7 +186,7 @@ impl FaultCode {
             Self::Forbidden => Code::PermissionDenied,
             Self::NotFound => Code::NotFound,
             Self::Conflict => Code::AlreadyExists,
-            Self::Stale => Code::FailedPrecondition,
+            Self::Stale | Self::Unprocessable => Code::FailedPrecondition,
             Self::TooMany => Code::ResourceExhausted,
             Self::Internal => Code::Internal,
             Self::Unavailable => Code::Unavailable,
@@ -193,6 +203,7 @@ impl FaultCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Stale => StatusCode::PRECONDITION_FAILED,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -206,7 +217,14 @@ impl FaultCode {
 impl Fault {
     /// A fault with a sentence for people.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), fields: Vec::new(), names: Vec::new(), retry_after: None }
+        Self {
+            reason,
+            detail: detail.into(),
+            fields: Vec::new(),
+            names: Vec::new(),
+            retry_after: None,
+            replayed: false,
+        }
     }
 
     /// A fault whose sentence is the reason's title.
@@ -256,6 +274,12 @@ impl Fault {
         self
     }
 
+    /// Says that this is the first answer again.
+    pub fn as_replay(mut self) -> Self {
+        self.replayed = true;
+        self
+    }
+
     /// The class of the fault.
     pub const fn code(&self) -> FaultCode {
         self.reason.fault_code()
@@ -281,6 +305,7 @@ impl Fault {
                 .collect(),
             names: names.map(|n| n.split('\n').map(str::to_owned).collect()).unwrap_or_default(),
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+            replayed: info.is_some_and(|info| info.metadata.contains_key(REPLAYED)),
         }
     }
 
@@ -315,6 +340,9 @@ impl From<Fault> for Status {
         let mut metadata = std::collections::HashMap::new();
         if !fault.names.is_empty() {
             metadata.insert(NAMES.to_owned(), fault.names.join("\n"));
+        }
+        if fault.replayed {
+            metadata.insert(REPLAYED.to_owned(), "true".to_owned());
         }
         details.set_error_info(fault.reason.as_str(), DOMAIN, metadata);
         if !fault.fields.is_empty() {
@@ -360,7 +388,8 @@ mod tests {
             let fault = Fault::new(*reason, "because")
                 .with_field("event_start", "is not a date-time")
                 .with_names(vec!["ann".into(), "bob".into()])
-                .with_retry_after(Duration::from_secs(7));
+                .with_retry_after(Duration::from_secs(7))
+                .as_replay();
             let status = Status::from(fault.clone());
             assert_eq!(status.code(), reason.fault_code().grpc());
             assert_eq!(Fault::from_status(&status), fault);

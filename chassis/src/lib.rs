@@ -14,6 +14,7 @@ pub mod failpoint;
 pub mod fault;
 pub mod health;
 pub mod http_server;
+pub mod idempotency;
 pub mod lifecycle;
 pub mod postgres;
 pub mod rpc;

@@ -207,4 +207,36 @@ export const events = folder(
     headers: { "If-Match": "*" },
     then: [expect(204, "gone")],
   }),
+  request("Create an event with a key of one's own", "POST /calendar/create_event", {
+    headers: { "Idempotency-Key": "dinner-{{run}}" },
+    body: dinner,
+    then: [
+      expect(201, "for the first time", () => {
+        pm.expect(pm.response.headers.has("Idempotent-Replayed")).to.equal(false);
+      }),
+      keep("once_id", "pm.response.json().event.event_id"),
+    ],
+  }),
+  request("Create it again with the same key", "POST /api/calendar/create_event", {
+    headers: { "Idempotency-Key": "dinner-{{run}}" },
+    body: dinner,
+    then: [expect(201, "the first answer again", () => {
+      pm.expect(pm.response.headers.get("Idempotent-Replayed")).to.equal("true");
+      pm.expect(pm.response.json().event.event_id).to.equal(pm.collectionVariables.get("once_id"));
+    })],
+  }),
+  request("Create another with the same key", "POST /calendar/create_event", {
+    headers: { "Idempotency-Key": "dinner-{{run}}" },
+    body: { ...dinner, event_name: "Lunch" },
+    then: [refused(422, "idempotency_mismatch")],
+  }),
+  request("Create an event with too long a key", "POST /calendar/create_event", {
+    headers: { "Idempotency-Key": "k".repeat(256) },
+    body: dinner,
+    then: [refused(400, "invalid", "Idempotency-Key")],
+  }),
+  request("Delete the one event there is of them", "DELETE /calendar/events/{{once_id}}", {
+    headers: { "If-Match": "*" },
+    then: [expect(204, "gone")],
+  }),
 );

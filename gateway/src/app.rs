@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     edge::{
         self, EdgeRules,
-        limit::{Limits, LocalStore},
+        limit::{Limits, LocalStore, SharedStore, Store},
     },
     metrics::{self, Requests},
     redis_link::RedisLink,
@@ -48,11 +48,11 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         async move { on.keep_fresh(keys, until).await }
     });
 
-    let cache: Arc<dyn SessionCache> = match &config.redis_url {
-        Some(url) => {
-            let link = RedisLink::new(url.expose_secret()).map_err(RunError::Redis)?;
-            Arc::new(RedisSessions::start(Arc::new(link), &lifecycle))
-        }
+    // One link and one breaker: 50 ms are the cost of a request, not of each call.
+    let link = config.redis_url.as_ref().map(|url| RedisLink::new(url.expose_secret()).map(Arc::new));
+    let link = link.transpose().map_err(RunError::Redis)?;
+    let cache: Arc<dyn SessionCache> = match &link {
+        Some(link) => Arc::new(RedisSessions::start(Arc::clone(link), &lifecycle)),
         None => Arc::new(MemorySessions::new(REMEMBERED)),
     };
     let sessions = Sessions::new(verifier, cache, upstream.clone(), Arc::clone(&clock));
@@ -62,9 +62,13 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         async move { on.listen(until).await }
     });
 
-    let store = Arc::new(LocalStore::new(config.limits.keys, clock));
-    let (on, until) = (Arc::clone(&store), lifecycle.clone());
+    let local = Arc::new(LocalStore::new(config.limits.keys, clock));
+    let (on, until) = (Arc::clone(&local), lifecycle.clone());
     lifecycle.supervise("gateway-limit-sweep", move || sweep(Arc::clone(&on), until.clone()));
+    let store: Arc<dyn Store> = match link {
+        Some(link) => Arc::new(SharedStore::new(link, local)),
+        None => local,
+    };
     let limits = Limits::new(config.limits, store, sessions.clone());
 
     let tunnels = Tunnels::new(config.calendar_sockets, config.tunnels, upstream.clone(), &lifecycle);

@@ -14,6 +14,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::edge::repeat;
+
 /// The media type of every failure.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// When to come back after a 503 that does not say.
@@ -34,6 +36,7 @@ struct Members {
     fields: Vec<FieldError>,
     names: Vec<String>,
     retry_after: Option<Duration>,
+    replayed: bool,
 }
 
 /// The members in the order in which people read them.
@@ -71,6 +74,7 @@ impl Problem {
             fields: Vec::new(),
             names: Vec::new(),
             retry_after: None,
+            replayed: false,
         }))
     }
 
@@ -194,6 +198,7 @@ impl From<Fault> for Problem {
             fields: fault.fields,
             names: fault.names,
             retry_after: fault.retry_after,
+            replayed: fault.replayed,
         }))
     }
 }
@@ -218,6 +223,9 @@ impl IntoResponse for Problem {
             // Rounded up: who comes back after a second cut short is refused again.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        if self.0.replayed {
+            repeat::mark(response.headers_mut());
         }
         response.extensions_mut().insert(self);
         response

@@ -6,6 +6,7 @@ mod compose;
 mod dashboards;
 mod edge;
 mod events;
+mod idempotency;
 mod members;
 mod peers;
 mod postgres;

@@ -1,6 +1,9 @@
 //! `auth.v1.AuthService`: what a person may ask.
 
-use chassis::rpc::{Caller, answer};
+use chassis::{
+    idempotency::wire::{answer_once, key, visitor},
+    rpc::{Caller, answer},
+};
 use proto::auth::v1::{
     ChangePasswordRequest, DeleteAccountRequest, EndSessionRequest, EndedSessions, IssueTicketRequest,
     IssueTicketResponse, JwksRequest, JwksResponse, ListSessionsRequest, ListSessionsResponse, LoginRequest,
@@ -51,13 +54,15 @@ impl AccountRpc {
 #[tonic::async_trait]
 impl AuthService for AccountRpc {
     async fn register(&self, request: Request<RegisterRequest>) -> Answer<RegisterResponse> {
-        answer(async {
-            let RegisterRequest { username, password, code } = request.into_inner();
-            let (account_id, username) = self.register.run(&username, &password, &code).await?;
-            Ok(RegisterResponse {
-                account_id: account_id.to_string(),
-                username: username.as_str().to_owned(),
-            })
+        answer_once(async {
+            let (metadata, _, RegisterRequest { username, password, code }) = request.into_parts();
+            let key = key(&metadata)?;
+            let once = (visitor(&metadata), key.as_ref());
+            let registered = self.register.run(&username, &password, &code, once).await?;
+            Ok(registered.map(|made| RegisterResponse {
+                account_id: made.account_id.to_string(),
+                username: made.username,
+            }))
         })
         .await
     }

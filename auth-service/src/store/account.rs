@@ -4,10 +4,30 @@ use chassis::{
     fault::{Fault, Reason},
     postgres::on_constraint,
 };
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{Store, Tx};
 use crate::model::{Credentials, Username};
+
+/// Adds an account; `username_taken` when the name is in use, in any case.
+async fn add(
+    executor: impl PgExecutor<'_>,
+    account_id: Uuid,
+    username: &Username,
+    password_hash: &str,
+) -> Result<(), Fault> {
+    let added = sqlx::query!(
+        "insert into accounts (account_id, username, password_hash) values ($1, $2, $3)",
+        account_id,
+        username.as_str(),
+        password_hash,
+    )
+    .execute(executor)
+    .await;
+    on_constraint(added, "accounts_username_key", || Fault::of(Reason::UsernameTaken))?;
+    Ok(())
+}
 
 impl Store {
     /// Adds an account; `username_taken` when the name is in use, in any case.
@@ -17,16 +37,7 @@ impl Store {
         username: &Username,
         password_hash: &str,
     ) -> Result<(), Fault> {
-        let added = sqlx::query!(
-            "insert into accounts (account_id, username, password_hash) values ($1, $2, $3)",
-            account_id,
-            username.as_str(),
-            password_hash,
-        )
-        .execute(&self.pool)
-        .await;
-        on_constraint(added, "accounts_username_key", || Fault::of(Reason::UsernameTaken))?;
-        Ok(())
+        add(&self.pool, account_id, username, password_hash).await
     }
 
     /// What the password of the caller must match; `None` when the caller's
@@ -51,6 +62,16 @@ impl Store {
 }
 
 impl Tx {
+    /// Adds an account; `username_taken` when the name is in use, in any case.
+    pub(crate) async fn add_account(
+        &mut self,
+        account_id: Uuid,
+        username: &Username,
+        password_hash: &str,
+    ) -> Result<(), Fault> {
+        add(&mut *self.inner, account_id, username, password_hash).await
+    }
+
     /// Sets a new hash where the old one is still in force; `false` otherwise.
     /// Holds the account's row, so that a login with the old password waits
     /// for the commit and then finds the hash changed.

@@ -32,6 +32,9 @@ impl Store {
         self.sweep_logins(&mut swept).await?;
         self.sweep_sessions(&mut swept).await?;
         self.sweep_participants(&mut swept).await?;
+        let answers = self.idempotency.sweep(BATCH).await?;
+        swept.rows += answers;
+        swept.more |= answers >= BATCH as u64;
         Ok(swept)
     }
 

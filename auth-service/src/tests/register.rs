@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chassis::fault::Reason;
+use chassis::{fault::Reason, idempotency::Who};
 use proto::auth::v1::{RegisterRequest, RegisterResponse, auth_service_server::AuthService as _};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
@@ -76,7 +76,8 @@ async fn fifty_registrations_of_one_name_make_one_account(pool: PgPool) {
             let fixture = Arc::clone(&fixture);
             // The use-case itself: the answer's deadline is not what is tested here.
             let name = if n % 2 == 0 { "ann" } else { "Ann" };
-            tokio::spawn(async move { fixture.app.accounts.register.run(name, PASSWORD, "").await })
+            let nobody = (Who::Visitor(""), None);
+            tokio::spawn(async move { fixture.app.accounts.register.run(name, PASSWORD, "", nobody).await })
         })
         .collect();
     let mut made = 0;

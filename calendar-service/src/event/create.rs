@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chassis::{
     fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey, Who},
     tokens::Identity,
 };
 use uuid::Uuid;
@@ -27,6 +28,36 @@ pub async fn create(
     calendar_name: &str,
     fields: EventFields,
 ) -> Result<EventView, Fault> {
+    make(service, caller, calendar_name, fields, None).await.map(|made| made.answer)
+}
+
+/// The same, once for a key of the caller's, by whichever way it comes in again.
+/// `idempotency_mismatch`, `idempotency_in_flight`.
+pub async fn create_once(
+    service: &Service,
+    caller: &Identity,
+    calendar_name: &str,
+    fields: EventFields,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answered<EventView>, Fault> {
+    let idempotency = service.store.idempotency();
+    let who = Who::Account(caller.account_id);
+    let claim = idempotency.claim(who, "create_event", key, &(calendar_name, &fields)).await?;
+    if let Some(first) = idempotency.first(claim.as_ref()).await? {
+        return Ok(first);
+    }
+    let made = make(service, caller, calendar_name, fields, claim.as_ref()).await;
+    idempotency.settle(claim.as_ref(), &made).await;
+    made
+}
+
+async fn make(
+    service: &Service,
+    caller: &Identity,
+    calendar_name: &str,
+    fields: EventFields,
+    claim: Option<&Claim>,
+) -> Result<Answered<EventView>, Fault> {
     let mut errors = FieldErrors::new();
     if calendar_name.trim().is_empty() {
         errors.add("calendar_name", "is required");
@@ -70,6 +101,7 @@ pub async fn create(
         at: found.now,
         ical,
         columns,
+        claim: claim.cloned(),
     };
     create_event::run(service, plan).await
 }

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Role;
 
 /// A calendar as one of its members sees it.
-#[derive(Clone, Debug)]
+///
+/// Answers to idempotency keys are kept in this form for 24 hours: a field that
+/// is new one day needs a `serde(default)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalendarView {
     /// The calendar.
     pub calendar_id: Uuid,

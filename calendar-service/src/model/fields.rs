@@ -1,10 +1,11 @@
 //! The fields of an event that a client may set, as sent: not yet checked.
 
 use chassis::fault::{Fault, FieldError, Reason};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// What a client says about one field (RFC 7396: absent, null, a value).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Edit<T> {
     /// Not said: stays as it is.
     #[default]
@@ -17,25 +18,37 @@ pub enum Edit<T> {
 
 /// The fields of an event that a client may set. In a create, `Keep` and
 /// `Clear` both mean the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// What is not said is not written: an idempotency key's request stays the same
+/// when there are more fields one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EventFields {
     /// 1 to 100 characters after trimming and NFC.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub event_name: Edit<String>,
     /// RFC 3339, or a date when `all_day`.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub event_start: Edit<String>,
     /// Not before the start. All day: the last day.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub event_end: Edit<String>,
     /// IANA name; the default is the calendar's.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub time_zone: Edit<String>,
     /// Whether start and end are dates.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub all_day: Edit<bool>,
     /// At most 1,000 characters.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub location: Edit<String>,
     /// At most 10,000 characters.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub description: Edit<String>,
     /// Usernames of members, at most 200.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub participants: Edit<Vec<String>>,
     /// Minutes before the start; the default is the calendar's.
+    #[serde(skip_serializing_if = "Edit::is_unsaid")]
     pub reminders: Edit<Vec<u32>>,
 }
 
@@ -53,6 +66,11 @@ impl<T> Edit<T> {
     /// Whether something was said.
     pub const fn is_said(&self) -> bool {
         !matches!(self, Self::Keep)
+    }
+
+    /// Whether nothing was said.
+    pub const fn is_unsaid(&self) -> bool {
+        !self.is_said()
     }
 
     /// From gRPC's "absent or a value".

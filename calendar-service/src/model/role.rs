@@ -1,9 +1,11 @@
 //! What a member may do.
 
 use chassis::fault::{Fault, Reason};
+use serde::{Deserialize, Serialize};
 
 /// A member's role. Ordered by power: viewer < editor < owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads, and talks in the room.
     Viewer,

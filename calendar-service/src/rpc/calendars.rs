@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{
     fault::{Fault, Reason},
+    idempotency::wire::{answer_once, key},
     postgres::probe,
     rpc::{Caller, answer},
 };
@@ -50,10 +51,12 @@ impl CalendarRpc {
 #[async_trait]
 impl CalendarService for CalendarRpc {
     async fn create_calendar(&self, request: Request<CreateCalendarRequest>) -> Answer<Calendar> {
-        answer(async {
+        answer_once(async {
             let who = self.caller.identify(&request).await?;
+            let key = key(request.metadata())?;
             let new = convert::new_calendar(request.into_inner());
-            calendar::create(&self.service, &who, new).await.map(convert::calendar)
+            let created = calendar::create_once(&self.service, &who, new, key.as_ref()).await?;
+            Ok(created.map(convert::calendar))
         })
         .await
     }
@@ -114,13 +117,14 @@ impl CalendarService for CalendarRpc {
     async fn create_event(&self, request: Request<CreateEventRequest>) -> Answer<Event> {
         // What runs out of time in general is `unavailable`, which is a promise here.
         let known_by = Instant::now() + CREATE_WITHIN;
-        answer(async {
+        answer_once(async {
             let who = self.caller.identify(&request).await?;
+            let key = key(request.metadata())?;
             let CreateEventRequest { calendar_name, fields } = request.into_inner();
             let fields = convert::event_fields(fields, &[]);
-            let create = event::create(&self.service, &who, &calendar_name, fields);
+            let create = event::create_once(&self.service, &who, &calendar_name, fields, key.as_ref());
             let unknown = |_elapsed| Fault::of(Reason::DeadlineExceeded);
-            timeout_at(known_by, create).await.map_err(unknown)?.map(convert::event)
+            Ok(timeout_at(known_by, create).await.map_err(unknown)??.map(convert::event))
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chassis::{
     failpoint::hit,
     fault::{Fault, Reason},
+    idempotency::{Answered, Claim, is_about_the_key},
     rpc::{current_request_id, with_request_id},
 };
 use tokio::{
@@ -25,14 +26,26 @@ use crate::{
 enum Stop {
     /// Nothing was written.
     Refused(Fault),
+    /// Nothing was written: an earlier request with the same key was answered.
+    Answered(Box<EventView>),
     /// Something was, or may have been: it must be undone.
     Undo(Fault),
+}
+
+/// What became of T1.
+enum Begun {
+    /// The saga runs.
+    Running,
+    /// The caller may not write (any more).
+    Refused,
+    /// An earlier request with the same key was answered.
+    Before(Box<EventView>),
 }
 
 /// Runs a saga in a task of its own: a caller who goes away changes nothing.
 /// `unavailable` is only said when the event will never appear; when that cannot
 /// be known in time, it is `deadline_exceeded`.
-pub async fn run(service: &Service, plan: Plan) -> Result<EventView, Fault> {
+pub async fn run(service: &Service, plan: Plan) -> Result<Answered<EventView>, Fault> {
     let (answer, outcome) = oneshot::channel();
     let driven = service.clone();
     let run = async move {
@@ -55,11 +68,12 @@ pub async fn run(service: &Service, plan: Plan) -> Result<EventView, Fault> {
     }
 }
 
-async fn drive(service: &Service, plan: Plan) -> Result<EventView, Fault> {
+async fn drive(service: &Service, plan: Plan) -> Result<Answered<EventView>, Fault> {
     match forward(service, &plan).await {
-        Ok(seq) => Ok(EventView { seq, ..plan.view }),
+        Ok(seq) => Ok(Answered::first(EventView { seq, ..plan.view })),
+        Err(Stop::Answered(view)) => Ok(Answered::again(*view)),
         Err(Stop::Refused(fault)) => Err(fault),
-        Err(Stop::Undo(fault)) => undo(service, plan, fault).await,
+        Err(Stop::Undo(fault)) => undo(service, plan, fault).await.map(Answered::first),
     }
 }
 
@@ -77,8 +91,12 @@ async fn forward(service: &Service, plan: &Plan) -> Result<i64, Stop> {
         at: plan.at,
         patience: PATIENCE.as_secs_f64(),
     };
-    if !in_time(service.store.begin_saga(&new)).await.map_err(Stop::Undo)? {
-        return Err(Stop::Refused(refusal(service, plan).await));
+    match in_time(begin(service, &new, plan.claim.as_ref())).await {
+        Ok(Begun::Running) => {}
+        Ok(Begun::Refused) => return Err(Stop::Refused(refusal(service, plan).await)),
+        Ok(Begun::Before(view)) => return Err(Stop::Answered(view)),
+        Err(fault) if is_about_the_key(&fault) => return Err(Stop::Refused(fault)),
+        Err(fault) => return Err(Stop::Undo(fault)),
     }
     hit("saga.t1.after").await.map_err(Stop::Undo)?;
     hit("saga.reserve.before").await.map_err(Stop::Undo)?;
@@ -91,6 +109,22 @@ async fn forward(service: &Service, plan: &Plan) -> Result<i64, Stop> {
     let seq = change.seq;
     service.announce(vec![change]);
     Ok(seq)
+}
+
+/// T1; with a claim, its row says that this saga will answer.
+async fn begin(service: &Service, new: &NewSaga<'_>, claim: Option<&Claim>) -> Result<Begun, Fault> {
+    let begun = |running: bool| if running { Begun::Running } else { Begun::Refused };
+    let Some(claim) = claim else { return service.store.begin_saga(new).await.map(begun) };
+    let mut tx = service.store.begin().await?;
+    if let Some(Answered { answer, .. }) = tx.enter_claim(claim).await? {
+        return Ok(Begun::Before(Box::new(answer)));
+    }
+    if !tx.begin_saga(new).await? {
+        return Ok(Begun::Refused);
+    }
+    tx.begin_claim(claim, new.saga_id).await?;
+    tx.commit().await?;
+    Ok(Begun::Running)
 }
 
 /// The caller's place changed between the check and T1.
@@ -140,6 +174,10 @@ async fn confirm(service: &Service, plan: &Plan) -> Result<Change, Fault> {
         payload: plan.view.payload(),
     };
     let change = tx.confirm_saga(plan.saga_id, &place, change).await?.ok_or_else(unavailable)?;
+    if let Some(claim) = &plan.claim {
+        let answer = EventView { seq: change.seq, ..plan.view.clone() };
+        tx.end_claim(claim, plan.saga_id, &answer).await?;
+    }
     tx.commit().await?;
     Ok(change)
 }

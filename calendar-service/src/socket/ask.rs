@@ -4,7 +4,10 @@
 //! and sends the payload. Both are read here, into the same [`Ask`]. Unknown
 //! fields are ignored; every wrong type is answered with the field named.
 
-use chassis::fault::{Fault, FieldError, Reason};
+use chassis::{
+    fault::{Fault, FieldError, Reason},
+    idempotency::IdempotencyKey,
+};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -41,6 +44,8 @@ pub(super) enum Ask {
         calendar_name: Option<String>,
         /// The text.
         message: String,
+        /// A repeat is not kept again. Without a room nothing is kept at all.
+        key: Option<IdempotencyKey>,
     },
     /// Become a member if need be, and put this connection into the room.
     JoinCalendar {
@@ -62,6 +67,8 @@ pub(super) enum Ask {
         calendar_name: String,
         /// Its content.
         fields: Box<EventFields>,
+        /// A repeat creates nothing.
+        key: Option<IdempotencyKey>,
     },
     /// Merge fields into an event.
     UpdateEvent {
@@ -122,6 +129,7 @@ impl Ask {
             "message" => Self::Message {
                 calendar_name: reader.optional_text("calendar_name"),
                 message: reader.text("message"),
+                key: reader.idempotency_key(),
             },
             "join_calendar" => Self::JoinCalendar {
                 calendar_name: reader.text("calendar_name"),
@@ -131,6 +139,7 @@ impl Ask {
             "leave_calendar" => Self::LeaveCalendar { calendar_name: reader.text("calendar_name") },
             "create_event" => Self::CreateEvent {
                 calendar_name: reader.text("calendar_name"),
+                key: reader.idempotency_key(),
                 fields: Box::new(reader.fields()?),
             },
             "update_event" => Self::UpdateEvent {
@@ -180,6 +189,12 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Every frame that creates something takes one.
+    fn idempotency_key(&mut self) -> Option<IdempotencyKey> {
+        let text = self.optional_text("idempotency_key")?;
+        IdempotencyKey::parse(&text).map_err(|rule| self.wrong("idempotency_key", rule)).ok()
     }
 
     fn optional_seq(&mut self, field: &str) -> Option<i64> {
@@ -270,6 +285,14 @@ mod tests {
         assert_eq!(refused(r#"{"type":"resume","calendars":{"a":"b"}}"#).fields[0].field, "calendars");
         let fault = refused(r#"{"type":"create_event","calendar_name":"a","event_name":3}"#);
         assert_eq!(fault.fields[0].field, "event_name");
+        for key in ["1", r#""""#, r#""ä""#, &format!("\"{}\"", "k".repeat(256))] {
+            for kind in ["create_event", "message"] {
+                let text = format!(
+                    r#"{{"type":"{kind}","calendar_name":"a","message":"b","idempotency_key":{key}}}"#
+                );
+                assert_eq!(refused(&text).fields[0].field, "idempotency_key", "{text}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey},
+};
 use futures::FutureExt as _;
 use secrecy::ExposeSecret;
 use tokio::{sync::oneshot, task::yield_now, time::timeout};
@@ -30,7 +33,7 @@ use super::{
 };
 use crate::{
     event, member,
-    message::{self, Post},
+    message::{self, Place, Post},
     model::{Joined, fold},
 };
 
@@ -50,25 +53,27 @@ pub(super) async fn perform<O: Answering>(
     ask: Ask,
 ) {
     let (service, caller) = (&hub.service, connection.identity());
-    let event = |event| Success::Event { event: Box::new(event) };
+    let event = |event| Success::Event { event: Box::new(event), replayed: false };
     let outcome = match ask {
-        Ask::Message { calendar_name: Some(name), message } => {
-            return post(&hub, &connection, reply, &name, &message).await;
+        Ask::Message { calendar_name: Some(name), message, key } => {
+            return post(&hub, &connection, reply, (&name, &message), key.as_ref()).await;
         }
         Ask::JoinCalendar { calendar_name, calendar_password, last_seq } => {
             let password = calendar_password.as_ref().map(ExposeSecret::expose_secret);
             return join(&hub, &connection, reply, &calendar_name, password, last_seq).await;
         }
         Ask::Resume { calendars } => return resume(&hub, &connection, reply, calendars).await,
-        Ask::Message { calendar_name: None, message } => {
+        Ask::Message { calendar_name: None, message, .. } => {
             within(ANSWER_WITHIN, broadcast(&hub, &connection, message)).await
         }
         Ask::LeaveCalendar { calendar_name } => {
             within(ANSWER_WITHIN, leave(&hub, &connection, &calendar_name)).await
         }
-        Ask::CreateEvent { calendar_name, fields } => {
-            let create = event::create(service, caller, &calendar_name, *fields);
-            within(CREATE_WITHIN, create).await.map(event)
+        Ask::CreateEvent { calendar_name, fields, key } => {
+            let create = event::create_once(service, caller, &calendar_name, *fields, key.as_ref());
+            within(CREATE_WITHIN, create)
+                .await
+                .map(|Answered { answer, replayed }| Success::Event { event: Box::new(answer), replayed })
         }
         Ask::UpdateEvent { event_id, etag, fields } => {
             let update = event::update(service, caller, event_id, &etag, *fields);
@@ -97,30 +102,47 @@ async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Faul
     }
 }
 
+/// A message that was looked at.
+enum Ready {
+    /// For this room's writer: its payload, and its claim if it has a key.
+    ToKeep(Uuid, String, Option<Claim>),
+    /// An earlier one with the same key was told this.
+    Answered(Answered<Place>),
+}
+
 /// Hands a message to its room, whose writer answers.
 async fn post<O: Answering>(
     hub: &Arc<Hub>,
     connection: &Arc<Connection<O>>,
     reply: O::Reply,
-    name: &str,
-    text: &str,
+    (name, text): (&str, &str),
+    key: Option<&IdempotencyKey>,
 ) {
-    let ready = match message::payload(text) {
-        Ok(payload) => within(ANSWER_WITHIN, room_named(hub, name)).await.map(|room| (room, payload)),
-        Err(fault) => Err(fault),
+    let caller = connection.identity();
+    let prepare = async {
+        let payload = message::payload(text)?;
+        let (claim, first) = message::claim(&hub.service.store, caller, (name, text), key).await?;
+        match first {
+            Some(first) => Ok(Ready::Answered(first)),
+            None => Ok::<_, Fault>(Ready::ToKeep(room_named(hub, name).await?, payload, claim)),
+        }
     };
-    let (calendar_id, payload) = match ready {
-        Ok(ready) => ready,
+    let (calendar_id, payload, claim) = match within(ANSWER_WITHIN, prepare).await {
+        Ok(Ready::ToKeep(calendar_id, payload, claim)) => (calendar_id, payload, claim),
+        Ok(Ready::Answered(first)) => {
+            connection.answer(reply, Ok(first.into()));
+            return connection.flush();
+        }
         Err(fault) => {
             connection.answer(reply, Err(fault));
             return connection.flush();
         }
     };
-    let caller = connection.identity();
     let post = Post {
         account_id: caller.account_id,
         username: Arc::clone(&caller.username),
         payload,
+        claim,
         receipt: Receipt::new(connection, reply),
     };
     hub.send(calendar_id, Command::Post(Box::new(post)));

@@ -53,6 +53,7 @@ const CLIENT: &[&str] = &[
     r#"{"type":"update_event","id":6,"event_id":"01960000-0000-7000-8000-000000000007","etag":"1","event_name":"Supper"}"#,
     r#"{"type":"delete_event","id":7,"event_id":"01960000-0000-7000-8000-000000000007","etag":"2"}"#,
     r#"{"type":"resume","id":8,"calendars":{"Home":40,"Work":7}}"#,
+    r#"{"type":"message","id":12,"calendar_name":"Home","message":"Dinner at six?","idempotency_key":"0197f2a0-dinner"}"#,
 ];
 
 /// Every frame of our own but those of the log. A new variant of
@@ -62,7 +63,7 @@ fn server() -> Vec<ServerFrame> {
     let ack = |n: i64, outcome| ServerFrame::answer(Some(n.into()), outcome).unwrap();
     let mut frames = vec![
         ServerFrame::connected("ann", id(9)),
-        ack(1, Ok(Success::Kept { calendar_id, seq: 41 })),
+        ack(1, Ok(Success::Kept { calendar_id, seq: 41, replayed: false })),
         ack(2, Ok(Success::Sent {})),
         ack(
             3,
@@ -74,7 +75,7 @@ fn server() -> Vec<ServerFrame> {
             }),
         ),
         ack(4, Ok(Success::Left { calendar_id })),
-        ack(5, Ok(Success::Event { event: Box::new(event()) })),
+        ack(5, Ok(Success::Event { event: Box::new(event()), replayed: false })),
         ack(7, Ok(Success::Deleted { event_id: id(7) })),
         ack(
             8,
@@ -88,6 +89,7 @@ fn server() -> Vec<ServerFrame> {
         ack(9, Err(Fault::invalid("event_end", "is before the start"))),
         ack(10, Err(Fault::of(Reason::ParticipantUnknown).with_names(vec!["eve".to_owned()]))),
         ack(11, Err(Fault::of(Reason::RateLimited).with_retry_after(Duration::from_secs(12)))),
+        ack(12, Ok(Success::Kept { calendar_id, seq: 41, replayed: true })),
         ServerFrame::answer(None, Err(Fault::of(Reason::CalendarNotFound))).unwrap(),
         ServerFrame::Joined {
             calendar_id,

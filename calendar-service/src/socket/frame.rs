@@ -4,13 +4,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chassis::fault::Fault;
+use chassis::{fault::Fault, idempotency::Answered};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::model::EventView;
+use crate::{message::Place, model::EventView};
 
 /// A frame to one client, or a transient one to several.
 #[derive(Debug, Serialize)]
@@ -113,6 +113,9 @@ pub(super) enum Success {
         calendar_id: Uuid,
         /// Its place.
         seq: i64,
+        /// An earlier frame with the same key was told the same.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
     },
     /// A message went out to everybody.
     Sent {},
@@ -136,6 +139,9 @@ pub(super) enum Success {
     Event {
         /// The same object as on REST.
         event: Box<EventView>,
+        /// An earlier frame with the same key was told the same.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
     },
     /// The event is gone.
     Deleted {
@@ -175,6 +181,8 @@ pub(super) struct Failure {
     names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -214,6 +222,14 @@ impl Ack {
     }
 }
 
+// === impl Success ===
+
+impl From<Answered<Place>> for Success {
+    fn from(Answered { answer, replayed }: Answered<Place>) -> Self {
+        Self::Kept { calendar_id: answer.calendar_id, seq: answer.seq, replayed }
+    }
+}
+
 // === impl Resumed ===
 
 impl Resumed {
@@ -239,6 +255,7 @@ impl From<Fault> for Failure {
             errors: errors.map(|error| BrokenField { field: error.field, message: error.message }).collect(),
             names: fault.names,
             retry_after_ms: fault.retry_after.map(|after| after.as_millis() as u64),
+            replayed: fault.replayed,
         }
     }
 }

@@ -206,10 +206,9 @@ impl Keeper {
         let Committed { changes, outcomes } = committed;
         self.hub.meters.commits.increment(1);
         self.hub.meters.committed.increment(changes.len() as u64);
-        let calendar_id = self.calendar_id;
         let answered: Vec<_> = outcomes
             .into_iter()
-            .map(|(receipt, outcome)| receipt.settle(outcome.map(|seq| Success::Kept { calendar_id, seq })))
+            .map(|(receipt, outcome)| receipt.settle(outcome.map(Success::from)))
             .collect();
         let behind = self.offer(room, &changes).await;
         room.flush();

@@ -2,9 +2,10 @@
 
 use chassis::fault::Fault;
 use jiff::Timestamp;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::Store;
+use super::{Store, Tx};
 
 /// A message that is kept.
 #[derive(Clone, Debug)]
@@ -17,53 +18,77 @@ pub struct KeptMessage {
     pub at: Timestamp,
 }
 
+/// Appends the messages of several senders to a calendar's log, in the
+/// order given, in one statement: one round trip, one lock, one commit.
+/// Those of senders who are no members are left out; so are all when the
+/// calendar is gone.
+///
+/// Who is removed in the same instant may still be heard right after: the
+/// members are those of the statement's start.
+async fn append(
+    executor: impl PgExecutor<'_>,
+    calendar_id: Uuid,
+    senders: &[Uuid],
+    payloads: &[String],
+) -> Result<Vec<KeptMessage>, Fault> {
+    let rows = sqlx::query!(
+        r#"
+        with entry as materialized (
+            select sent.place, sent.payload, members.username,
+                   row_number() over (order by sent.place) as nth
+            from unnest($2::uuid[], $3::text[]) with ordinality as sent (account_id, payload, place)
+            join members on members.calendar_id = $1 and members.account_id = sent.account_id
+        ), cursor as (
+            update calendars set last_seq = last_seq + (select count(*) from entry)
+            where calendar_id = $1 and deleted_at is null and exists (select from entry)
+            returning last_seq - (select count(*) from entry) as base, app_now() as at
+        ), kept as (
+            insert into calendar_changes (calendar_id, seq, kind, by_name, at, payload)
+            select $1, cursor.base + entry.nth, 'message', entry.username, cursor.at, entry.payload
+            from cursor, entry
+        )
+        select entry.place as "place!", cursor.base + entry.nth as "seq!",
+               cursor.at as "at!: jiff_sqlx::Timestamp"
+        from cursor, entry
+        order by entry.nth
+        "#,
+        calendar_id,
+        senders,
+        payloads,
+    )
+    .fetch_all(executor)
+    .await?;
+    let kept = rows.into_iter().map(|row| KeptMessage {
+        index: row.place as usize - 1,
+        seq: row.seq,
+        at: row.at.to_jiff(),
+    });
+    Ok(kept.collect())
+}
+
 impl Store {
-    /// Appends the messages of several senders to a calendar's log, in the
-    /// order given, in one statement: one round trip, one lock, one commit.
-    /// Those of senders who are no members are left out; so are all when the
-    /// calendar is gone.
-    ///
-    /// Who is removed in the same instant may still be heard right after: the
-    /// members are those of the statement's start.
+    /// Appends messages by itself.
     pub async fn append_messages(
         &self,
         calendar_id: Uuid,
         senders: &[Uuid],
         payloads: &[String],
     ) -> Result<Vec<KeptMessage>, Fault> {
-        let rows = sqlx::query!(
-            r#"
-            with entry as materialized (
-                select sent.place, sent.payload, members.username,
-                       row_number() over (order by sent.place) as nth
-                from unnest($2::uuid[], $3::text[]) with ordinality as sent (account_id, payload, place)
-                join members on members.calendar_id = $1 and members.account_id = sent.account_id
-            ), cursor as (
-                update calendars set last_seq = last_seq + (select count(*) from entry)
-                where calendar_id = $1 and deleted_at is null and exists (select from entry)
-                returning last_seq - (select count(*) from entry) as base, app_now() as at
-            ), kept as (
-                insert into calendar_changes (calendar_id, seq, kind, by_name, at, payload)
-                select $1, cursor.base + entry.nth, 'message', entry.username, cursor.at, entry.payload
-                from cursor, entry
-            )
-            select entry.place as "place!", cursor.base + entry.nth as "seq!",
-                   cursor.at as "at!: jiff_sqlx::Timestamp"
-            from cursor, entry
-            order by entry.nth
-            "#,
-            calendar_id,
-            senders,
-            payloads,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        let kept = rows.into_iter().map(|row| KeptMessage {
-            index: row.place as usize - 1,
-            seq: row.seq,
-            at: row.at.to_jiff(),
-        });
-        Ok(kept.collect())
+        append(self.pool(), calendar_id, senders, payloads).await
+    }
+}
+
+impl Tx {
+    /// Appends one message, with what else is to become true. None when its
+    /// sender is no member, or the calendar is gone.
+    pub async fn append_message(
+        &mut self,
+        calendar_id: Uuid,
+        sender: Uuid,
+        payload: &str,
+    ) -> Result<Option<KeptMessage>, Fault> {
+        let kept = append(&mut *self.inner, calendar_id, &[sender], &[payload.to_owned()]).await?;
+        Ok(kept.into_iter().next())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chassis::fault::Fault;
 use jiff::Timestamp;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{
@@ -101,68 +102,79 @@ impl SagaState {
     }
 }
 
-impl Store {
-    /// T1: the pending event and its run, in one statement, for a member who may
-    /// write. Answers whether that is still so.
-    pub async fn begin_saga(&self, new: &NewSaga<'_>) -> Result<bool, Fault> {
-        let (ical, columns) = new.ical;
-        let done = sqlx::query!(
-            r#"
-            with draft as (
-                insert into events (
-                    event_id, calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day, location,
-                    description, reminders, participants, participant_names, sequence, status,
-                    created_by, created_by_name, created_at, updated_at
-                )
-                select $2, c.calendar_id, 'pending', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                    $4, $5, $20, $20
-                from calendars c join members m using (calendar_id)
-                where c.calendar_id = $3 and c.deleted_at is null
-                    and m.account_id = $4 and m.role in ('owner', 'editor')
-                returning event_id, calendar_id, participants
+/// T1: the pending event and its run, in one statement, for a member who may
+/// write. Answers whether that is still so.
+async fn begin_saga(executor: impl PgExecutor<'_>, new: &NewSaga<'_>) -> Result<bool, Fault> {
+    let (ical, columns) = new.ical;
+    let done = sqlx::query!(
+        r#"
+        with draft as (
+            insert into events (
+                event_id, calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day, location,
+                description, reminders, participants, participant_names, sequence, status,
+                created_by, created_by_name, created_at, updated_at
             )
-            insert into sagas
-                (saga_id, state, event_id, calendar_id, account_id, username, participants, deadline, next_attempt_at)
-            select $1, 'running', event_id, calendar_id, $4, $5, participants, due.at, due.at
-            from draft, (select app_now() + make_interval(secs => $21)) as due (at)
-            "#,
-            new.saga_id,
-            new.event_id,
-            new.calendar_id,
-            new.account_id,
-            new.username,
-            ical,
-            columns.uid,
-            columns.summary,
-            columns.when.starts_at() as Instant,
-            columns.when.ends_at() as Instant,
-            columns.when.zone().name(),
-            columns.when.is_all_day(),
-            columns.location,
-            columns.description,
-            &to_minutes(&columns.reminders),
-            &columns.participants,
-            new.participant_names,
-            columns.sequence,
-            columns.status,
-            jiff_sqlx::Timestamp::from(new.at) as jiff_sqlx::Timestamp,
-            new.patience,
-        );
-        Ok(done.execute(self.pool()).await?.rows_affected() == 1)
+            select $2, c.calendar_id, 'pending', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                $4, $5, $20, $20
+            from calendars c join members m using (calendar_id)
+            where c.calendar_id = $3 and c.deleted_at is null
+                and m.account_id = $4 and m.role in ('owner', 'editor')
+            returning event_id, calendar_id, participants
+        )
+        insert into sagas
+            (saga_id, state, event_id, calendar_id, account_id, username, participants, deadline, next_attempt_at)
+        select $1, 'running', event_id, calendar_id, $4, $5, participants, due.at, due.at
+        from draft, (select app_now() + make_interval(secs => $21)) as due (at)
+        "#,
+        new.saga_id,
+        new.event_id,
+        new.calendar_id,
+        new.account_id,
+        new.username,
+        ical,
+        columns.uid,
+        columns.summary,
+        columns.when.starts_at() as Instant,
+        columns.when.ends_at() as Instant,
+        columns.when.zone().name(),
+        columns.when.is_all_day(),
+        columns.location,
+        columns.description,
+        &to_minutes(&columns.reminders),
+        &columns.participants,
+        new.participant_names,
+        columns.sequence,
+        columns.status,
+        jiff_sqlx::Timestamp::from(new.at) as jiff_sqlx::Timestamp,
+        new.patience,
+    );
+    Ok(done.execute(executor).await?.rows_affected() == 1)
+}
+
+impl Store {
+    /// T1 by itself.
+    pub async fn begin_saga(&self, new: &NewSaga<'_>) -> Result<bool, Fault> {
+        begin_saga(self.pool(), new).await
     }
 
-    /// Moves a running saga to `aborting`, due now. False: it is not running
-    /// (any more).
+    /// Moves a running saga to `aborting`, due now; a request with an idempotency
+    /// key may be tried again from now on. False: it is not running (any more).
     pub async fn abort_saga(&self, saga_id: Uuid, reason: &str) -> Result<bool, Fault> {
-        let done = sqlx::query!(
+        let done = sqlx::query_scalar!(
             r#"
-            update sagas set state = 'aborting', reason = $2, next_attempt_at = app_now()
-            where saga_id = $1 and state = 'running'
+            with aborted as (
+                update sagas set state = 'aborting', reason = $2, next_attempt_at = app_now()
+                where saga_id = $1 and state = 'running'
+                returning saga_id
+            ), freed as (
+                delete from idempotency i using aborted where i.run_id = aborted.saga_id
+            )
+            select count(*) as "count!" from aborted
             "#,
             saga_id,
             reason,
         );
-        Ok(done.execute(self.pool()).await?.rows_affected() == 1)
+        Ok(done.fetch_one(self.pool()).await? == 1)
     }
 
     /// Where a run is; none when there is no such run.
@@ -265,6 +277,11 @@ impl Store {
 }
 
 impl Tx {
+    /// T1, with what else is to become true.
+    pub async fn begin_saga(&mut self, new: &NewSaga<'_>) -> Result<bool, Fault> {
+        begin_saga(&mut *self.inner, new).await
+    }
+
     /// T3, in a calendar that was entered: the event becomes visible, the log
     /// says so, the outbox holds the confirmation. None, and nothing done, when
     /// the saga is not running any more, its deadline has passed, or a

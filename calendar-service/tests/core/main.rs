@@ -4,6 +4,7 @@
 mod auth_double;
 mod calendars;
 mod events;
+mod idempotency;
 mod log;
 mod members;
 mod outbox;

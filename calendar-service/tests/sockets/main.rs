@@ -5,6 +5,7 @@
 mod client;
 mod endings;
 mod house;
+mod idempotency;
 mod ledger;
 mod limits;
 mod malformed;

@@ -12,6 +12,7 @@ pub mod limit;
 pub mod origins;
 pub mod query;
 mod record;
+pub mod repeat;
 pub mod request_id;
 mod route;
 pub mod session;

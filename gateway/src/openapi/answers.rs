@@ -11,7 +11,7 @@ use utoipa::openapi::{
     schema::ArrayBuilder,
 };
 
-use crate::{problem::Problem, routes::Audience};
+use crate::{edge::repeat, problem::Problem, routes::Audience};
 
 /// The name of the one schema of all failures.
 pub(super) const SCHEMA: &str = "Problem";
@@ -34,6 +34,22 @@ pub(super) fn add(operation: &mut Operation, audience: Audience, faults: &[Reaso
             several => RefOr::T(answer(several)),
         };
         operation.responses.responses.insert(status.to_string(), answer);
+    }
+    if has_parameter(operation, repeat::NAME) {
+        mark_successes(operation);
+    }
+}
+
+/// A success may be the first one again.
+fn mark_successes(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let (true, RefOr::T(response)) = (status.starts_with('2'), response) {
+            let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["true"])).build();
+            let header = HeaderBuilder::new()
+                .schema(Some(schema))
+                .description(Some("There when an earlier request with the same key was given this answer"));
+            response.headers.insert("Idempotent-Replayed".to_owned(), header.build().into());
+        }
     }
 }
 
@@ -61,7 +77,7 @@ fn problems(operation: &Operation, audience: Audience, faults: &[Reason]) -> Vec
     let example = |reason: &Reason| Problem::from(example(*reason));
     let mut problems: Vec<Problem> = faults.iter().map(example).collect();
     let has_body = operation.request_body.is_some();
-    let has_precondition = parameters(operation).any(|parameter| parameter.name == "If-Match");
+    let has_precondition = has_parameter(operation, "If-Match");
     if audience == Audience::Callers {
         // A token in the URL is `invalid`, wherever.
         problems.extend([example(&Reason::Unauthenticated), example(&Reason::Invalid)]);
@@ -82,9 +98,17 @@ fn problems(operation: &Operation, audience: Audience, faults: &[Reason]) -> Vec
     if has_precondition {
         problems.extend([example(&Reason::Stale), Problem::precondition_required()]);
     }
+    if has_parameter(operation, repeat::NAME) {
+        let about_the_key = [Reason::Invalid, Reason::IdempotencyInFlight, Reason::IdempotencyMismatch];
+        problems.extend(about_the_key.iter().map(example));
+    }
     let always = [Reason::RateLimited, Reason::Internal, Reason::Unavailable, Reason::DeadlineExceeded];
     problems.extend(always.iter().map(example));
     problems
+}
+
+fn has_parameter(operation: &Operation, name: &str) -> bool {
+    parameters(operation).any(|parameter| parameter.name == name)
 }
 
 fn parameters(operation: &Operation) -> impl Iterator<Item = &Parameter> {

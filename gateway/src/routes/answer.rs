@@ -5,11 +5,12 @@ use axum::{
     extract::OriginalUri,
     response::{IntoResponse as _, Response},
 };
-use chassis::fault::Fault;
+use chassis::{fault::Fault, idempotency::wire};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tonic::metadata::MetadataMap;
 
-use crate::problem::Problem;
+use crate::{edge::repeat, problem::Problem};
 
 /// The media type of every success that has a body.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -44,6 +45,14 @@ pub(super) fn located(mut response: Response, asked: &OriginalUri, path: &str) -
     let prefix = if asked.path().starts_with("/api/") { "/api" } else { "" };
     if let Ok(value) = HeaderValue::try_from(format!("{prefix}{path}")) {
         response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// Says that this is the first answer again, where the service says so.
+pub(super) fn marked(mut response: Response, said: &MetadataMap) -> Response {
+    if wire::was_replayed(said) {
+        repeat::mark(response.headers_mut());
     }
     response
 }

@@ -11,6 +11,15 @@ use crate::{openapi, snapshot};
 /// `GET /calendar/events/{}`: a method and a path, whatever its parameters are called.
 type Route = String;
 
+/// What a POST answers that creates nothing of the caller's, or nothing that a
+/// repeat would double: it takes no `Idempotency-Key`. Any other does
+/// (`params(RepeatKey)`, see `edge/repeat.rs`), or stands here with a reason.
+const TAKE_NO_KEY: [&str; 4] = [
+    // Secrets, which are not kept to be told again.
+    "login", "ticket", // They change or end what is there.
+    "logout", "password",
+];
+
 /// Paths that the collection asks for because they are none, and the socket.
 const NO_ROUTES: [&str; 4] =
     ["GET /nothing-here", "GET /user/register", "GET /socket.io/", "POST /socket.io/"];
@@ -25,6 +34,19 @@ fn every_route_is_documented_and_nothing_else() {
     });
     assert_eq!(documented.collect::<BTreeSet<Route>>(), table());
     assert_eq!(endpoints().len(), table().len(), "a route stands in the table twice");
+}
+
+#[test]
+fn every_post_that_creates_takes_an_idempotency_key_and_nothing_else_does() {
+    let document = serde_json::to_value(openapi::document()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    for (method, operation) in paths.values().flat_map(|item| item.as_object().expect("operations")) {
+        let name = operation["operationId"].as_str().expect("a name");
+        let creates = method == "post" && !TAKE_NO_KEY.contains(&name);
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let takes = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+        assert_eq!(takes, creates, "{name}");
+    }
 }
 
 #[test]

@@ -119,9 +119,11 @@ impl AuthService for Auth {
 
     async fn register(
         &self,
-        _: Request<pb::RegisterRequest>,
+        request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        unasked()
+        let seen = |name: &str| request.metadata().get(name).map_or("none", |value| value.to_str().unwrap());
+        let text = format!("key {} of {}", seen("idempotency-key"), seen("idempotency-visitor"));
+        Err(Fault::new(Reason::UsernameTaken, text).into())
     }
 
     async fn list_sessions(

@@ -28,6 +28,9 @@ use tonic::{Status, body::Body as GrpcBody, server::NamedService};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Next {
     Refusal(Reason),
+    /// An answer that was given before.
+    Replay,
+    RefusalAgain(Reason),
     Hangs,
 }
 
@@ -163,6 +166,14 @@ impl<const TUNNEL: bool> tower::Service<http::Request<GrpcBody>> for Rpc<TUNNEL>
             let next = calendar.0.next.lock().unwrap().pop_front();
             match next {
                 Some(Next::Refusal(reason)) => Ok(Status::from(Fault::of(reason)).into_http()),
+                Some(Next::RefusalAgain(reason)) => {
+                    Ok(Status::from(Fault::of(reason).as_replay()).into_http())
+                }
+                Some(Next::Replay) => {
+                    let mut answer = empty_message();
+                    answer.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+                    Ok(answer)
+                }
                 Some(Next::Hangs) => std::future::pending().await,
                 None => Ok(empty_message()),
             }

@@ -12,7 +12,9 @@ mod stack;
 
 mod answers;
 mod limits;
+mod repeats;
 mod sessions;
+mod shared_limits;
 mod slow_peers;
 mod sockets;
 mod upstream;

@@ -56,6 +56,12 @@ impl Keys {
         }
     }
 
+    /// When a key's budget is whole again; none when it is.
+    pub(super) fn whole_at(&self, number: u16, key: Key) -> Option<u64> {
+        let place = (number, key);
+        lock(self.shard(&place)).get(&place).copied()
+    }
+
     fn shard(&self, place: &Place) -> &Mutex<Shard> {
         &self.shards[self.hasher.hash_one(place) as usize % SHARDS]
     }

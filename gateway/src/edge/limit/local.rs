@@ -28,8 +28,11 @@ pub struct LocalStore {
     meters: Mutex<HashMap<&'static str, Arc<LocalMeter>>>,
 }
 
-struct LocalMeter {
+/// One budget, counted in process.
+pub(super) struct LocalMeter {
     budget: Budget,
+    keys: Arc<Keys>,
+    number: u16,
     limiter: RateLimiter<Key, Shelf, Elapsed, StateInformationMiddleware>,
     elapsed: Elapsed,
 }
@@ -55,22 +58,44 @@ impl LocalStore {
         self.keys.sweep(self.elapsed.now().saturating_sub(MARGIN.into()).as_u64());
         metrics::gauge!("gateway_limit_keys", "service" => "gateway").set(self.keys.len() as f64);
     }
+
+    /// The meter of a budget; the same budget again is the same meter.
+    pub(super) fn meter(&self, budget: Budget) -> Arc<LocalMeter> {
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = meters.len() as u16;
+        let meter = meters.entry(budget.route).or_insert_with(|| {
+            let keys = Arc::clone(&self.keys);
+            let state = Shelf { keys: Arc::clone(&keys), number };
+            let limiter = RateLimiter::new(Quota::per_minute(budget.per_minute), state, self.elapsed.clone());
+            Arc::new(LocalMeter { budget, keys, number, limiter, elapsed: self.elapsed.clone() })
+        });
+        Arc::clone(meter)
+    }
 }
 
 impl Store for LocalStore {
     fn open(&self, budget: Budget) -> Arc<dyn Meter> {
-        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = meters.len() as u16;
-        let meter = meters.entry(budget.route).or_insert_with(|| {
-            let state = Shelf { keys: Arc::clone(&self.keys), number };
-            let limiter = RateLimiter::new(Quota::per_minute(budget.per_minute), state, self.elapsed.clone());
-            Arc::new(LocalMeter { budget, limiter, elapsed: self.elapsed.clone() })
-        });
-        Arc::clone(meter) as Arc<dyn Meter>
+        self.meter(budget)
     }
 }
 
 // === impl LocalMeter ===
+
+impl LocalMeter {
+    /// Spends one request of this key's budget.
+    pub(super) fn spend_now(&self, key: Key) -> Spent {
+        match self.limiter.check_key(&key) {
+            Ok(state) => Spent::Allowed { remaining: state.remaining_burst_capacity() },
+            Err(until) => Spent::Refused { retry_after: until.wait_time_from(self.elapsed.now()) },
+        }
+    }
+
+    /// How long until this key's budget is whole again.
+    pub(super) fn owed(&self, key: Key) -> Duration {
+        let whole_at = self.keys.whole_at(self.number, key).unwrap_or_default();
+        Duration::from_nanos(whole_at.saturating_sub(self.elapsed.now().as_u64()))
+    }
+}
 
 impl Meter for LocalMeter {
     fn budget(&self) -> Budget {
@@ -78,11 +103,7 @@ impl Meter for LocalMeter {
     }
 
     fn spend(&self, key: Key) -> BoxFuture<'_, Spent> {
-        let spent = match self.limiter.check_key(&key) {
-            Ok(state) => Spent::Allowed { remaining: state.remaining_burst_capacity() },
-            Err(until) => Spent::Refused { retry_after: until.wait_time_from(self.elapsed.now()) },
-        };
-        future::ready(spent).boxed()
+        future::ready(self.spend_now(key)).boxed()
     }
 }
 
@@ -153,6 +174,24 @@ mod tests {
         let again = store.open(meter.budget());
         spend(&meter, 1);
         assert_eq!(spend(&again, 1), Spent::Allowed { remaining: 3 });
+    }
+
+    #[test]
+    fn what_is_owed_is_what_was_spent_and_goes_with_time() {
+        let (clock, store, meter) = meter(5);
+        let local = store.meter(meter.budget());
+        let key = Key::Address(IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(local.owed(key), Duration::ZERO);
+        for spent in 1..=5 {
+            spend(&meter, 1);
+            assert_eq!(local.owed(key), Duration::from_secs(12) * spent);
+        }
+        spend(&meter, 1);
+        assert_eq!(local.owed(key), Duration::from_mins(1), "a refusal owes nothing");
+        clock.advance(SignedDuration::from_secs(50));
+        assert_eq!(local.owed(key), Duration::from_secs(10));
+        clock.advance(SignedDuration::from_secs(50));
+        assert_eq!(local.owed(key), Duration::ZERO);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod keys;
 mod layer;
 mod local;
 mod settings;
+mod shared;
 mod store;
 
 use std::{num::NonZeroU32, sync::Arc};
@@ -19,6 +20,7 @@ pub use self::{
     layer::{LimitLayer, Limited},
     local::LocalStore,
     settings::LimitSettings,
+    shared::SharedStore,
     store::{Budget, Key, Meter, Spent, Store},
 };
 use crate::sessions::Sessions;

@@ -1,5 +1,5 @@
-//! Where budgets are counted. In process today; a store that counts in Redis
-//! is one more implementation, and no route knows.
+//! Where budgets are counted: in this process, or small ones in Redis for all
+//! gateways together. No route knows.
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 

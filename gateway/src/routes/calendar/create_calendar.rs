@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::calendar_view::CalendarView;
 use crate::{
-    edge::session::Caller,
+    edge::{repeat::RepeatKey, session::Caller},
     problem::Problem,
     routes::{
         answer,
@@ -58,7 +58,7 @@ pub(in crate::routes) fn endpoint() -> Endpoint {
 ///
 /// The creator is its owner and first member.
 #[utoipa::path(
-    post, path = "/calendar/create_calendar", tag = "Calendars", request_body = NewCalendar,
+    post, path = "/calendar/create_calendar", tag = "Calendars", params(RepeatKey), request_body = NewCalendar,
     responses((
         status = 201, description = "The calendar exists", body = CalendarCreated,
         headers(("Location" = String, description = "Where the calendar is changed and deleted")),
@@ -68,6 +68,7 @@ async fn create_calendar(
     State(app): State<App>,
     caller: Caller,
     asked: OriginalUri,
+    key: RepeatKey,
     Body(input): Body<NewCalendar>,
 ) -> Result<Response, Problem> {
     let message = CreateCalendarRequest {
@@ -76,10 +77,12 @@ async fn create_calendar(
         time_zone: input.time_zone.unwrap_or_default(),
         color: input.color.unwrap_or_default(),
     };
-    let calendar = app.upstream.calendar().create_calendar(caller.request(message)).await?.into_inner();
+    let answered = app.upstream.calendar().create_calendar(key.of_caller(&caller, message)).await?;
+    let (said, calendar, _) = answered.into_parts();
     let answer = CalendarCreated { message: "New calendar created", calendar: CalendarView::from(&calendar) };
     let path = format!("/calendar/calendars/{}", calendar.calendar_id);
-    Ok(answer::located(answer::json(StatusCode::CREATED, &answer), &asked, &path))
+    let response = answer::located(answer::json(StatusCode::CREATED, &answer), &asked, &path);
+    Ok(answer::marked(response, &said))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::{event_fields::NewEvent, event_view::EventView};
 use crate::{
-    edge::session::Caller,
+    edge::{repeat::RepeatKey, session::Caller},
     problem::Problem,
     routes::{
         answer,
@@ -46,9 +46,10 @@ pub(in crate::routes) fn endpoint() -> Endpoint {
 /// Create an event
 ///
 /// `unavailable` means that it was undone or is being undone: it will not appear later.
-/// `deadline_exceeded` means that the outcome is not known yet.
+/// `deadline_exceeded` means that the outcome is not known yet: with an
+/// `Idempotency-Key` the same request may be sent again until it is.
 #[utoipa::path(
-    post, path = "/calendar/create_event", tag = "Events", request_body = NewEvent,
+    post, path = "/calendar/create_event", tag = "Events", params(RepeatKey), request_body = NewEvent,
     responses((
         status = 201, description = "The event exists; its room was told", body = EventCreated,
         headers(
@@ -61,12 +62,15 @@ async fn create_event(
     State(app): State<App>,
     caller: Caller,
     asked: OriginalUri,
+    key: RepeatKey,
     Body(mut input): Body<NewEvent>,
 ) -> Result<Response, Problem> {
     let calendar_name = std::mem::take(&mut input.calendar_name);
     let message = CreateEventRequest { calendar_name, fields: Some(input.into_fields()?) };
-    let event = app.upstream.calendar().create_event(caller.request(message)).await?.into_inner();
+    let answered = app.upstream.calendar().create_event(key.of_caller(&caller, message)).await?;
+    let (said, event, _) = answered.into_parts();
     let answer = EventCreated { message: "New event created", event: EventView::from(&event) };
     let response = answer::tagged(answer::json(StatusCode::CREATED, &answer), &event.etag);
-    Ok(answer::located(response, &asked, &format!("/calendar/events/{}", event.event_id)))
+    let response = answer::located(response, &asked, &format!("/calendar/events/{}", event.event_id));
+    Ok(answer::marked(response, &said))
 }

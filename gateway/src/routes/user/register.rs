@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::{
-    edge::session::Visitor,
+    edge::{repeat::RepeatKey, session::Visitor},
     problem::Problem,
     routes::{
         answer,
@@ -52,12 +52,13 @@ pub(in crate::routes) fn endpoint() -> Endpoint {
 ///
 /// Makes an account. A browser or app then logs in with it.
 #[utoipa::path(
-    post, path = "/user/register", tag = "Accounts", request_body = Registration,
+    post, path = "/user/register", tag = "Accounts", params(RepeatKey), request_body = Registration,
     responses((status = 201, description = "The account exists", body = Registered)),
 )]
 async fn register(
     State(app): State<App>,
     visitor: Visitor,
+    key: RepeatKey,
     Body(input): Body<Registration>,
 ) -> Result<Response, Problem> {
     let message = RegisterRequest {
@@ -65,9 +66,10 @@ async fn register(
         password: input.password.expose_secret().to_owned(),
         code: input.code.unwrap_or_default(),
     };
-    let account = app.upstream.auth().register(visitor.request(message)).await?.into_inner();
+    let answered = app.upstream.auth().register(key.of_visitor(&visitor, message)).await?;
+    let (said, account, _) = answered.into_parts();
     let answer = Registered { message: "User registered successfully!", username: &account.username };
-    Ok(answer::json(StatusCode::CREATED, &answer))
+    Ok(answer::marked(answer::json(StatusCode::CREATED, &answer), &said))
 }
 
 #[cfg(test)]
