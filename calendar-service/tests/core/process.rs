@@ -115,7 +115,7 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
     assert_eq!(reason(deliveries.deliver_event_reminder(outbound(due.clone(), &token)).await), None, "gone");
     let odd = DeliverEventReminderRequest { starts_at: "soon".to_owned(), ..due };
     assert_eq!(reason(deliveries.deliver_event_reminder(outbound(odd, &token)).await), Some(Reason::Invalid));
-    let scheduled = DeliverScheduledReminderRequest { id: String::new(), ..Default::default() };
+    let scheduled = DeliverScheduledReminderRequest::default();
     let nameless = deliveries.deliver_scheduled_reminder(outbound(scheduled, &token)).await;
     assert_eq!(reason(nameless), Some(Reason::Invalid));
     let mut tunnels = TunnelServiceClient::new(channel);

@@ -1,6 +1,6 @@
 //! What concerns one person alone, on their sockets.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use calendar_service::{
     bus::MemoryBus,
@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    client::Client,
+    client::{Client, SOON},
     house::{House, Person, Plan},
     socket_io_client::SocketIoClient,
 };
@@ -41,6 +41,12 @@ impl House {
             let id = format!("barrier {}", Uuid::new_v4());
             self.notify(person, &id).await;
             client.find(|frame| frame["id"] == id).await;
+        }
+        let account = [person.identity.account_id];
+        let patience = tokio::time::Instant::now() + SOON;
+        while !self.service.store.untold(&account, 1).await.unwrap().is_empty() {
+            assert!(tokio::time::Instant::now() < patience, "what was told is not marked");
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         client.heard(kinds).await
     }
