@@ -165,7 +165,11 @@ fn to_have_no_reminders_is_not_to_name_any() {
     let named = |reminders: Option<Vec<u32>>| {
         let content = EventContent {
             name: "x".to_owned(),
-            when: When::Days { first: Date::MIN, last: Date::MIN, zone: Zone::utc() },
+            when: When::Days {
+                first: Date::constant(2030, 5, 1),
+                last: Date::constant(2030, 5, 1),
+                zone: Zone::utc(),
+            },
             location: String::new(),
             description: String::new(),
             reminders,
