@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     model::{InboxEntry, InboxKind, NotificationPayload},
     service::Service,
-    store::NewEntry,
+    store::{DeliveryScope, NewEntry},
 };
 
 /// A page without a limit.
@@ -48,7 +48,7 @@ pub async fn notify(service: &Service, notification: &Notification) -> Result<()
     let payload = NotificationPayload { id, message, device_id };
     let payload = serde_json::to_string(&payload).map_err(|error| Fault::internal(&error))?;
     let mut tx = service.store.begin().await?;
-    let first = tx.first_delivery(id).await?;
+    let first = tx.first_delivery(DeliveryScope::Notification(*account_id), id).await?;
     if first {
         let entry = NewEntry { kind: InboxKind::Notification, payload: &payload, until: None };
         tx.put_into_inboxes(&[*account_id], entry).await?;

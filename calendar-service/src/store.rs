@@ -31,6 +31,7 @@ mod sweep;
 pub(crate) use self::event::etag;
 pub use self::{
     calendar::{CalendarRow, FoundCalendar, SettingsRow},
+    delivery::DeliveryScope,
     event::{EventRow, StoredEvent},
     event_reminder::{KnownReminders, Place, RemindedEvent},
     event_window::Window,

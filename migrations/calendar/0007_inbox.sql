@@ -27,8 +27,10 @@ create table inbox_entries (
 create index inbox_untold on inbox_entries (account_id, seq) where told_at is null;
 create index inbox_seen on inbox_entries (seen_at) where seen_at is not null;
 
--- The ids under which something was delivered to us: a repeat changes nothing.
+-- What was delivered to us: a repeat changes nothing.
 create table deliveries (
+    -- The id that the other service gave it, behind what kind of thing it is
+    -- and, for notifications, whose.
     delivery_id text primary key,
     at timestamptz not null default app_now()
 );

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     model::{InboxKind, Instant, ReminderPayload},
     service::Service,
-    store::NewEntry,
+    store::{DeliveryScope, NewEntry},
 };
 
 /// A reminder of an event that is due.
@@ -29,7 +29,7 @@ pub struct DueReminder {
 /// an event that is gone, or starts at another time now, concerns nobody.
 pub async fn remind(service: &Service, due: DueReminder) -> Result<(), Fault> {
     let mut tx = service.store.begin().await?;
-    if !tx.first_delivery(&due.id).await? {
+    if !tx.first_delivery(DeliveryScope::EventReminder, &due.id).await? {
         count("repeated");
         return Ok(());
     }

@@ -4,7 +4,7 @@
 use chassis::{fault::Fault, tokens::Identity};
 use proto::notification::v1::ScheduleReminderRequest;
 
-use crate::{bus::Call, member, model::ScheduledReminder, service::Service};
+use crate::{bus::Call, member, model::ScheduledReminder, service::Service, store::DeliveryScope};
 
 /// A reminder to be, in the client's words; empty: not said.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ pub async fn schedule(service: &Service, caller: &Identity, new: NewReminder) ->
 /// for those that come. A repeat changes nothing.
 pub async fn deliver_scheduled(service: &Service, reminder: ScheduledReminder) -> Result<(), Fault> {
     let mut tx = service.store.begin().await?;
-    let first = tx.first_delivery(&reminder.id).await?;
+    let first = tx.first_delivery(DeliveryScope::ScheduledReminder, &reminder.id).await?;
     if first {
         tx.keep_recent(&reminder).await?;
         tx.commit().await?;

@@ -2,7 +2,7 @@
 //! concern when they are delivered, and for a while to those who come then and
 //! have not heard them, once an account.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chassis::fault::Fault;
 use tokio::task::yield_now;
@@ -106,9 +106,10 @@ impl Recent {
 
     /// Finds what no call has told of, and forgets what is not recent any more.
     pub(super) async fn look(&mut self, hub: &Hub) -> Result<(), Fault> {
-        let recent = in_time(hub.service.store.recent_ids(RECENT)).await?;
+        let recent: HashMap<_, _> =
+            in_time(hub.service.store.recent_ids(RECENT)).await?.into_iter().collect();
         let known = self.known.get_or_insert_default();
-        known.retain(|id| recent.iter().any(|(there, _)| there == id));
+        known.retain(|id| recent.contains_key(id));
         let lost: Vec<_> = recent
             .into_iter()
             .filter(|(id, age)| *age > LOST_AFTER && !known.contains(id))
