@@ -20,11 +20,12 @@ use crate::{
     config::Config,
     metrics, outbox,
     password::Passwords,
-    rpc::{AccountRpc, CalendarRpc, TunnelRpc},
+    reminder::Reminders,
+    rpc::{AccountRpc, CalendarRpc, DeliveryRpc, TunnelRpc},
     saga::{Participants, runner},
     service::{Nudge, Service},
     socket::{RpcSessionBook, SocketParts, Sockets},
-    store::Store,
+    store::{Lane, Store},
     sweep,
 };
 
@@ -37,12 +38,14 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(&config)?;
     let auth = rpc::channel(&config.auth_url.to_string()).map_err(RunError::Auth)?;
+    let notification = rpc::channel(&config.notification_url.to_string()).map_err(RunError::Notification)?;
     let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth.clone())), Arc::clone(&clock));
     let service = Service {
         store: Store::new(pool.clone()),
         bus: Arc::new(MemoryBus::new()),
         passwords: Passwords::new(),
         participants: Participants::new(auth.clone(), config.service_token.clone()),
+        reminders: Reminders::new(notification, config.service_token.clone()),
         nudge: Nudge::default(),
         lifecycle: lifecycle.clone(),
     };
@@ -66,7 +69,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let token = config.service_token;
     let caller = Arc::new(Caller::new(verifier));
     let routes = Routes::new(CalendarRpc { service: service.clone(), caller }.into_server())
-        .add_service(AccountRpc { service, token: token.clone() }.into_server())
+        .add_service(AccountRpc { service: service.clone(), token: token.clone() }.into_server())
+        .add_service(DeliveryRpc { service, token: token.clone() }.into_server())
         .add_service(TunnelRpc { tunnels: Arc::new(sockets.clone()), token }.into_server());
     let serving = async {
         rpc::serve("calendar", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)
@@ -109,7 +113,9 @@ fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &PgPool) {
     let on = service.clone();
     supervise.with_schema("calendar-sagas", move || runner::run(on.clone()));
     let on = service.clone();
-    supervise.with_schema("calendar-outbox", move || outbox::run(on.clone()));
+    supervise.with_schema("calendar-outbox", move || outbox::run(on.clone(), Lane::Accounts));
+    let on = service.clone();
+    supervise.with_schema("calendar-outbox-reminders", move || outbox::run(on.clone(), Lane::Reminders));
     let (on, until) = (service.store.clone(), lifecycle.clone());
     supervise.with_schema("calendar-metrics", move || metrics::run(on.clone(), until.clone()));
     let (on, until) = (service.store.clone(), lifecycle.clone());

@@ -172,6 +172,9 @@ pub async fn update(
         payload,
     };
     let changes = tx.append(calendar_id, vec![change]).await?;
+    if settings.default_reminders.is_some() {
+        outbox::queue_calendar_reminders(&mut tx, calendar_id).await?;
+    }
     tx.commit().await?;
 
     view.last_seq += 1;

@@ -32,6 +32,10 @@ pub struct Settings {
     /// auth-service, gRPC: token keys, sessions, participants.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
     pub auth_url: Uri,
+    /// notification-service, gRPC: it knows when reminders are due. While it is
+    /// away, what it must hear waits.
+    #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50053")]
+    pub notification_url: Uri,
     /// The secret that services show each other.
     #[arg(long, env = "SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
@@ -60,6 +64,8 @@ pub struct Config {
     pub database_connections: u32,
     /// auth-service, gRPC.
     pub auth_url: Uri,
+    /// notification-service, gRPC.
+    pub notification_url: Uri,
     /// Opens internal methods, here and at auth-service.
     pub service_token: ServiceToken,
     /// Who hears a message that names no calendar.
@@ -87,14 +93,17 @@ impl Settings {
         if !is_postgres || PgConnectOptions::from_str(url).is_err() {
             return Err(invalid("CALENDAR_DATABASE_URL", "must be like postgres://user@host:port/database"));
         }
-        let auth_url = match (self.auth_url.scheme_str(), self.auth_url.authority()) {
-            (Some("http" | "https"), Some(_)) => self.auth_url,
-            _ => return Err(invalid("AUTH_URL", "must be like http://host:port")),
+        let peer = |variable, url: Uri| match (url.scheme_str(), url.authority()) {
+            (Some("http" | "https"), Some(_)) => Ok(url),
+            _ => Err(invalid(variable, "must be like http://host:port")),
         };
+        let auth_url = peer("AUTH_URL", self.auth_url)?;
+        let notification_url = peer("NOTIFICATION_URL", self.notification_url)?;
         Ok(Config {
             database_url: self.database_url,
             database_connections: self.database_connections,
             auth_url,
+            notification_url,
             service_token,
             broadcast_scope: self.broadcast_scope,
             limits: SocketLimits {
@@ -158,6 +167,7 @@ mod tests {
         for (argument, value, variable) in [
             ("--database-url", "mysql://secret@host/db", "CALENDAR_DATABASE_URL"),
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
+            ("--notification-url", "/nowhere", "NOTIFICATION_URL"),
             ("--broadcast-scope", "some", "broadcast-scope"),
             ("--sockets-per-account", "0", "sockets-per-account"),
             ("--database-connections", "1", "database-connections"),

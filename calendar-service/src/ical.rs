@@ -35,8 +35,10 @@ pub struct EventContent {
     pub location: String,
     /// DESCRIPTION.
     pub description: String,
-    /// VALARMs before the start, in minutes; ascending, each once.
-    pub reminders: Vec<u32>,
+    /// VALARMs before the start, in minutes; ascending, each once. None: the
+    /// event names none, and its calendar's hold. That it has none at all is
+    /// said by a property of ours, which RFC 5545 has no word for.
+    pub reminders: Option<Vec<u32>>,
     /// ATTENDEEs that are accounts of ours.
     pub participants: Vec<Uuid>,
 }

@@ -6,7 +6,9 @@
 //! use-case that changes something locks its calendar, writes the new state,
 //! appends to the calendar's log and the outbox, and commits: one transaction.
 //! Only then does the [`bus`] tell the rooms. Creating an event is a [`saga`]
-//! with auth-service; later changes go there forward only, by the [`outbox`].
+//! with auth-service; later changes go there forward only, by the [`outbox`], as
+//! do [`reminder`]s to notification-service. What that delivers when it is due
+//! goes into the [`inbox`] of each person it concerns, and to their sockets.
 //!
 //! Imports point down: main → cli → app → {rpc, socket} → use-cases →
 //! {store, clients} → model.
@@ -20,6 +22,7 @@ pub mod config;
 mod error;
 pub mod event;
 pub mod ical;
+pub mod inbox;
 pub mod member;
 pub mod message;
 mod metrics;
@@ -27,6 +30,7 @@ pub mod model;
 pub mod outbox;
 pub mod password;
 mod patience;
+pub mod reminder;
 mod rpc;
 pub mod saga;
 pub mod service;
@@ -64,6 +68,9 @@ pub enum RunError {
     /// auth-service's address is not usable.
     #[error("auth-service cannot be addressed")]
     Auth(#[source] tonic::transport::Error),
+    /// notification-service's address is not usable.
+    #[error("notification-service cannot be addressed")]
+    Notification(#[source] tonic::transport::Error),
     /// The internal listener failed.
     #[error("the internal listener failed")]
     Serve(#[source] tonic::transport::Error),

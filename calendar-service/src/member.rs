@@ -29,6 +29,13 @@ pub async fn list(service: &Service, caller: &Identity, calendar_id: Uuid) -> Re
     if members.is_empty() { Err(not_found()) } else { Ok(members) }
 }
 
+/// The account of a username, when it shares a calendar with the caller (who
+/// shares each of theirs with themselves). `not_found`.
+pub async fn find_peer(service: &Service, account_id: Uuid, username: &str) -> Result<Uuid, Fault> {
+    let peer = service.store.peer_named(account_id, username).await?;
+    peer.ok_or_else(|| Fault::of(Reason::NotFound))
+}
+
 fn no_such_member() -> Fault {
     Fault::of(Reason::MemberNotFound)
 }

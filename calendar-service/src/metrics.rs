@@ -8,7 +8,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 
 use crate::{
     patience::in_time,
-    store::{SagaState, Store},
+    store::{Lane, SagaState, Store},
 };
 
 /// Between two looks.
@@ -28,6 +28,7 @@ pub(crate) fn describe() {
     describe_counter!("password_hashes_refused_total", "Hashes refused because too many waited.");
     describe_gauge!("password_hashes_waiting", "Hashes of calendar passwords that wait for their turn.");
     describe_histogram!("password_hash_seconds", "How long such a hash took, waiting not counted.");
+    describe_counter!("inbox_deliveries_total", "What was delivered to us, by kind and outcome.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
     counter!("handler_panics_total", "service" => "calendar").increment(0);
     counter!("calendar_sagas_parked_total", "service" => "calendar").increment(0);
@@ -55,8 +56,10 @@ async fn look(store: &Store) -> Result<(), Fault> {
         gauge!("calendar_sagas", "service" => "calendar", "state" => state.as_str()).set(count as f64);
     }
     gauge!("calendar_saga_oldest_seconds", "service" => "calendar").set(oldest);
-    let (depth, age) = store.outbox_depth().await?;
-    gauge!("outbox_depth", "service" => "calendar").set(depth as f64);
-    gauge!("outbox_oldest_seconds", "service" => "calendar").set(age);
+    for lane in Lane::ALL {
+        let (depth, age) = store.outbox_depth(lane).await?;
+        gauge!("outbox_depth", "service" => "calendar", "lane" => lane.as_str()).set(depth as f64);
+        gauge!("outbox_oldest_seconds", "service" => "calendar", "lane" => lane.as_str()).set(age);
+    }
     Ok(())
 }

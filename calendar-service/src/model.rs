@@ -4,9 +4,11 @@ mod calendar;
 mod change;
 mod event;
 mod fields;
+mod inbox;
 mod instant;
 mod name;
 mod role;
+mod scheduled;
 mod when;
 mod zone;
 
@@ -15,9 +17,11 @@ pub use self::{
     change::{Change, ChangeKind, NewChange, frame},
     event::EventView,
     fields::{Edit, EventFields},
+    inbox::{InboxEntry, InboxKind, NotificationPayload, ReminderPayload},
     instant::Instant,
     name::{check_password, fold, read_color, read_name, read_reminders, read_text},
     role::Role,
+    scheduled::ScheduledReminder,
     when::{When, read_date, read_date_time},
     zone::Zone,
 };

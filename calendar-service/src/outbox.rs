@@ -1,9 +1,13 @@
-//! What follows a commit, forward only: words to auth-service, and jobs of our
-//! own. A row is written with the change it follows, taken in order per key by
-//! whichever instance claims it, and done at least once: every receiver is
-//! idempotent.
+//! What follows a commit, forward only: words to auth-service and to
+//! notification-service, and jobs of our own. A row is written with the change it
+//! follows, taken in order per key by whichever instance claims it, and done at
+//! least once: every receiver is idempotent. Each receiver has a lane of its own:
+//! one that is away delays nobody else.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use chassis::{
     backoff::Backoff,
@@ -18,9 +22,10 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
+    model::Instant,
     patience::in_time,
     service::Service,
-    store::{OutboxRow, Tx},
+    store::{Lane, OutboxRow, Tx},
 };
 
 /// A claim, in seconds; what a dead instance holds is free after it.
@@ -44,8 +49,12 @@ const CONFIRM: &str = "confirm_participants";
 const SET: &str = "set_participants";
 /// An account left a calendar: takes it off further events.
 const DEPARTURE: &str = "departure";
-/// A calendar is gone: none of its events has participants.
+/// A calendar is gone: none of its events has participants, or reminders.
 const CALENDAR_GONE: &str = "calendar_gone";
+/// SetEventReminders of an event; what they are is read when it is sent.
+const SET_REMINDERS: &str = "set_reminders";
+/// The reminders of a calendar's future events are others.
+const CALENDAR_REMINDERS: &str = "calendar_reminders";
 
 #[derive(Deserialize)]
 struct Confirm {
@@ -71,6 +80,35 @@ struct CalendarGone {
     after: Uuid,
 }
 
+#[derive(Deserialize)]
+struct SetReminders {
+    revision: i64,
+    /// The event is deleted.
+    #[serde(default)]
+    gone: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CalendarReminders {
+    /// Of all events, or of those that follow the calendar's default.
+    #[serde(default)]
+    all: bool,
+    /// The last event that was done: its start, in seconds, and its id.
+    #[serde(default)]
+    after: Option<(i64, Uuid)>,
+}
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// There was nothing to do.
+    Idle,
+    /// Something was done.
+    Worked,
+    /// Whoever it is for is away.
+    Away,
+}
+
 /// Queues the participants of an event's revision; nobody: the event is gone.
 pub(crate) async fn queue_participants(
     tx: &mut Tx,
@@ -78,7 +116,7 @@ pub(crate) async fn queue_participants(
     revision: i64,
     accounts: &[Uuid],
 ) -> Result<(), Fault> {
-    tx.queue(event_id, SET, json!({ "revision": revision, "account_ids": accounts })).await
+    tx.queue(Lane::Accounts, event_id, SET, json!({ "revision": revision, "account_ids": accounts })).await
 }
 
 /// Queues the rest of a departure.
@@ -88,42 +126,82 @@ pub(crate) async fn queue_departure(
     account_id: Uuid,
     seq: i64,
 ) -> Result<(), Fault> {
-    tx.queue(calendar_id, DEPARTURE, json!(Departure { account_id, seq })).await
+    tx.queue(Lane::Accounts, calendar_id, DEPARTURE, json!(Departure { account_id, seq })).await
 }
 
 /// Queues the end of all participations in a calendar.
 pub(crate) async fn queue_calendar_gone(tx: &mut Tx, calendar_id: Uuid) -> Result<(), Fault> {
-    tx.queue(calendar_id, CALENDAR_GONE, json!(CalendarGone { after: Uuid::nil() })).await
+    let payload = json!(CalendarGone { after: Uuid::nil() });
+    tx.queue(Lane::Accounts, calendar_id, CALENDAR_GONE, payload).await
 }
 
-/// Delivers until the process drains.
-pub async fn run(service: Service) {
+/// Queues the walk through the events that follow a calendar's default reminders.
+pub(crate) async fn queue_calendar_reminders(tx: &mut Tx, calendar_id: Uuid) -> Result<(), Fault> {
+    let payload = json!(CalendarReminders { all: false, after: None });
+    tx.queue(Lane::Reminders, calendar_id, CALENDAR_REMINDERS, payload).await
+}
+
+/// Delivers what is in a lane until the process drains.
+pub async fn run(service: Service, lane: Lane) {
+    let nudge = match lane {
+        Lane::Accounts => &service.nudge.outbox,
+        Lane::Reminders => &service.nudge.reminders,
+    };
+    let mut away = 0_u32;
     while !service.lifecycle.is_draining() {
-        let pause = match round(&service).await {
-            Ok(true) => continue,
-            Ok(false) => POLL,
+        // Who is away is asked again with one word, not with all that wait.
+        let limit = if away == 0 { ROUND } else { 1 };
+        let pause = match lane_round(&service, lane, limit).await {
+            Ok(Round::Worked) => {
+                away = 0;
+                continue;
+            }
+            Ok(Round::Away) => {
+                away = away.saturating_add(1);
+                RETRY.bound(away)
+            }
+            Ok(Round::Idle) => POLL,
             // The store has said why; it is the database's turn.
             Err(_) => PAUSE,
         };
         tokio::select! {
-            () = service.nudge.outbox.notified() => {},
+            () = nudge.notified(), if away == 0 => {},
             () = tokio::time::sleep(pause) => {},
             () = service.lifecycle.draining() => {},
         }
     }
 }
 
-/// One round; answers whether there was something to do.
+/// One round of every lane; answers whether there was something to do.
 pub async fn round(service: &Service) -> Result<bool, Fault> {
-    let claimed = in_time(service.store.claim_outbox(ROUND, LEASE)).await?;
-    let worked = !claimed.is_empty();
-    stream::iter(claimed).for_each_concurrent(AT_ONCE, |row| attempt(service, row)).await;
+    let mut worked = false;
+    for lane in Lane::ALL {
+        worked |= lane_round(service, lane, ROUND).await? != Round::Idle;
+    }
     Ok(worked)
 }
 
-async fn attempt(service: &Service, row: OutboxRow) {
+async fn lane_round(service: &Service, lane: Lane, limit: i64) -> Result<Round, Fault> {
+    let claimed = in_time(service.store.claim_outbox(lane, limit, LEASE)).await?;
+    if claimed.is_empty() {
+        return Ok(Round::Idle);
+    }
+    let away = AtomicBool::new(false);
+    let try_one = async |row| {
+        let reached = attempt(service, row).await;
+        // In the other lane are jobs of our own too: those go on.
+        if lane == Lane::Reminders && !reached {
+            away.store(true, Ordering::Relaxed);
+        }
+    };
+    stream::iter(claimed).for_each_concurrent(AT_ONCE, try_one).await;
+    Ok(if away.into_inner() { Round::Away } else { Round::Worked })
+}
+
+/// One try; false when whoever it is for cannot be reached.
+async fn attempt(service: &Service, row: OutboxRow) -> bool {
     let fault = match timeout(TRY, deliver(service, &row)).await {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => return true,
         Ok(Err(fault)) => fault,
         Err(_) => Fault::unavailable("delivering in time"),
     };
@@ -139,6 +217,7 @@ async fn attempt(service: &Service, row: OutboxRow) {
     if let Err(fault) = in_time(service.store.postpone_outbox(&row, delay.as_secs_f64())).await {
         tracing::warn!(outbox_id = row.outbox_id, error = %fault, "cannot postpone a delivery");
     }
+    !matches!(fault.reason, Reason::Unavailable | Reason::DeadlineExceeded)
 }
 
 async fn deliver(service: &Service, row: &OutboxRow) -> Result<(), Fault> {
@@ -151,6 +230,8 @@ async fn deliver(service: &Service, row: &OutboxRow) -> Result<(), Fault> {
         }
         DEPARTURE => departure(service, row).await,
         CALENDAR_GONE => calendar_gone(service, row).await,
+        SET_REMINDERS => set_reminders(service, row).await,
+        CALENDAR_REMINDERS => calendar_reminders(service, row).await,
         // Written by a newer version: left for it.
         kind => {
             tracing::warn!(kind, "a kind of message that this version does not know");
@@ -180,7 +261,8 @@ async fn departure(service: &Service, row: &OutboxRow) -> Result<(), Fault> {
         return done(tx, row).await;
     }
     let touched = tx.withdraw_participant(row.key, account_id, seq, STEP).await?;
-    if touched < STEP as u64 {
+    let forgotten = tx.forget_choices(row.key, account_id, seq, STEP).await?;
+    if touched.max(forgotten) < STEP as u64 {
         return done(tx, row).await;
     }
     if tx.outbox_continue(row, row.payload.clone()).await? {
@@ -196,6 +278,36 @@ async fn calendar_gone(service: &Service, row: &OutboxRow) -> Result<(), Fault> 
         return done(tx, row).await;
     };
     if tx.outbox_continue(row, json!(CalendarGone { after })).await? {
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// The word that an event's reminders are others: what they are is read now, so
+/// that a word that was overtaken by a later one need not be said at all.
+async fn set_reminders(service: &Service, row: &OutboxRow) -> Result<(), Fault> {
+    let SetReminders { revision, gone } = read(row)?;
+    match service.store.known_reminders(row.key).await? {
+        Some(known) if known.revision <= revision => service.reminders.set(row.key, &known).await?,
+        None if gone => service.reminders.cancel(row.key, revision).await?,
+        Some(_) | None => {}
+    }
+    done(service.store.begin().await?, row).await
+}
+
+async fn calendar_reminders(service: &Service, row: &OutboxRow) -> Result<(), Fault> {
+    let CalendarReminders { all, after } = read(row)?;
+    let mut tx = service.store.begin().await?;
+    if tx.lock_calendar(row.key).await?.is_none() {
+        // The end of the calendar has its own word for each event.
+        return done(tx, row).await;
+    }
+    let after = after.map(|(second, event_id)| (Instant::from_second(second), event_id));
+    let Some((start, event_id)) = tx.queue_reminders_of(row.key, all, after, STEP).await? else {
+        return done(tx, row).await;
+    };
+    let after = Some((start.as_second(), event_id));
+    if tx.outbox_continue(row, json!(CalendarReminders { all, after })).await? {
         tx.commit().await?;
     }
     Ok(())
@@ -224,5 +336,9 @@ mod tests {
         assert_eq!(Departure::deserialize(&value).unwrap().seq, 9);
         let value = json!({ "revision": 3, "account_ids": [Uuid::from_u128(1)] });
         assert_eq!(Set::deserialize(&value).unwrap().account_ids.len(), 1);
+        // As the schema queues it for what was there before.
+        assert!(CalendarReminders::deserialize(&json!({ "all": true })).unwrap().after.is_none());
+        let value = json!(CalendarReminders { all: false, after: Some((7, Uuid::from_u128(1))) });
+        assert_eq!(CalendarReminders::deserialize(&value).unwrap().after, Some((7, Uuid::from_u128(1))));
     }
 }

@@ -3,9 +3,12 @@
 mod accounts;
 mod calendars;
 mod convert;
+mod deliveries;
 mod tunnels;
 
-pub(crate) use self::{accounts::AccountRpc, calendars::CalendarRpc, tunnels::TunnelRpc};
+pub(crate) use self::{
+    accounts::AccountRpc, calendars::CalendarRpc, deliveries::DeliveryRpc, tunnels::TunnelRpc,
+};
 
 /// Requests of our own gateway are small; one with 200 participants and a long
 /// description stays under this.

@@ -4,8 +4,16 @@ use std::sync::Arc;
 
 use chassis::lifecycle::Lifecycle;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
-use crate::{bus::RoomBus, model::Change, password::Passwords, saga::Participants, store::Store};
+use crate::{
+    bus::{Call, RoomBus},
+    model::Change,
+    password::Passwords,
+    reminder::Reminders,
+    saga::Participants,
+    store::Store,
+};
 
 /// The service's parts; clones share them.
 #[derive(Clone)]
@@ -18,6 +26,8 @@ pub struct Service {
     pub passwords: Passwords,
     /// auth-service's side of create_event.
     pub participants: Participants,
+    /// notification-service's side of reminders.
+    pub reminders: Reminders,
     /// Wakes the background loops.
     pub nudge: Nudge,
     /// The end of the process.
@@ -30,8 +40,10 @@ pub struct Service {
 pub struct Nudge {
     /// Something is to be undone.
     pub sagas: Arc<Notify>,
-    /// Something is in the outbox.
+    /// Something is in the outbox for auth-service, or a job.
     pub outbox: Arc<Notify>,
+    /// Something is in the outbox for notification-service.
+    pub reminders: Arc<Notify>,
 }
 
 // === impl Service ===
@@ -40,6 +52,14 @@ impl Service {
     /// After a commit: tells the rooms, wakes the outbox.
     pub fn announce(&self, changes: Vec<Change>) {
         self.nudge.outbox.notify_one();
+        self.nudge.reminders.notify_one();
         self.bus.publish(changes);
+    }
+
+    /// After a commit: something is in the inboxes of these accounts.
+    pub fn call(&self, accounts: Vec<Uuid>) {
+        if !accounts.is_empty() {
+            self.bus.call(Call::Inbox(accounts));
+        }
     }
 }

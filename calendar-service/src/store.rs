@@ -12,14 +12,19 @@ mod barred;
 mod calendar;
 mod change;
 mod column;
+mod delivery;
 mod departure;
 mod event;
+mod event_reminder;
 mod event_window;
 mod idempotency;
+mod inbox;
 mod member;
 mod message;
 mod outbox;
+mod own_reminder;
 mod password_try;
+mod recent_reminder;
 mod room;
 mod saga;
 mod sweep;
@@ -27,10 +32,14 @@ mod sweep;
 pub(crate) use self::event::etag;
 pub use self::{
     calendar::{CalendarRow, FoundCalendar, SettingsRow},
+    delivery::DeliveryScope,
     event::{EventRow, StoredEvent},
+    event_reminder::{KnownReminders, Place, RemindedEvent},
     event_window::Window,
+    inbox::{INBOX_ENTRIES, NewEntry},
     member::MemberRow,
-    outbox::OutboxRow,
+    outbox::{Lane, OutboxRow},
+    recent_reminder::{Earshot, RECENT_SECONDS},
     saga::{ClaimedSaga, NewSaga, SagaState},
 };
 

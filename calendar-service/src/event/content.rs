@@ -20,11 +20,11 @@ const PARTICIPANTS: usize = 200;
 const REQUIRED: &str = "is required";
 
 /// Merges `fields` into an event (none: a new one). The participants are still
-/// those of the event: [`wanted`] and [`resolve`] say who they will be.
+/// those of the event: [`wanted`] and [`resolve`] say who they will be. Where no
+/// reminders are named, or null, those of the calendar hold; an empty list means none.
 pub(super) fn merge(
     fields: EventFields,
     base: Option<&Columns>,
-    default_reminders: &[u32],
     mut errors: FieldErrors,
 ) -> Result<EventContent, Fault> {
     let name = match fields.event_name {
@@ -41,9 +41,9 @@ pub(super) fn merge(
     let description = text(fields.description, base.map(|base| &base.description), DESCRIPTION);
     let description = errors.take("description", description);
     let reminders = match fields.reminders {
-        Edit::Set(minutes) => errors.take("reminders", read_reminders(&minutes)),
-        Edit::Keep => Some(base.map_or_else(|| default_reminders.to_vec(), |base| base.reminders.clone())),
-        Edit::Clear => Some(default_reminders.to_vec()),
+        Edit::Set(minutes) => errors.take("reminders", read_reminders(&minutes).map(Some)),
+        Edit::Keep => Some(base.and_then(|base| base.reminders.clone())),
+        Edit::Clear => Some(None),
     };
     if fields.participants.set().is_some_and(|names| names.len() > PARTICIPANTS) {
         errors.add("participants", format!("must be at most {PARTICIPANTS}"));

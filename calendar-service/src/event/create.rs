@@ -61,14 +61,14 @@ async fn make(
     let mut errors = FieldErrors::new();
     if calendar_name.trim().is_empty() {
         errors.add("calendar_name", "is required");
-        return Err(content::merge(fields, None, &[], errors).err().unwrap_or_else(calendar::not_found));
+        return Err(content::merge(fields, None, errors).err().unwrap_or_else(calendar::not_found));
     }
     let found = service.store.find_calendar(calendar_name, caller.account_id).await?;
     let found = found.ok_or_else(calendar::not_found)?;
     found.role.ok_or_else(|| Fault::of(Reason::NotAMember))?.may_write()?;
 
     let wanted = content::wanted(&fields).unwrap_or_default();
-    let mut content = content::merge(fields, None, &found.default_reminders, errors)?;
+    let mut content = content::merge(fields, None, errors)?;
     let members = if wanted.is_empty() {
         Vec::new()
     } else {
@@ -88,6 +88,7 @@ async fn make(
         calendar_name: &found.calendar_name,
         created_by: &caller.username,
         participants: names,
+        default_reminders: &found.default_reminders,
         revision: 1,
         created_at: found.now,
         updated_at: found.now,

@@ -28,6 +28,7 @@ pub async fn delete(
     place.role.may_write()?;
     let revision = tx.event_revision(stored.calendar_id, event_id).await?.ok_or_else(not_found)?;
     etag::check(if_match, revision)?;
+    tx.queue_no_reminders(event_id).await?;
     tx.delete_event(event_id).await?;
     let change = NewChange {
         kind: ChangeKind::EventDeleted,

@@ -52,7 +52,7 @@ async fn attempt(
     let event_id = stored.event_id;
     let before = columns(&stored.ical).map_err(|error| Fault::internal(&error))?;
     let wanted = content::wanted(&fields);
-    let mut content = content::merge(fields, Some(&before), &stored.default_reminders, FieldErrors::new())?;
+    let mut content = content::merge(fields, Some(&before), FieldErrors::new())?;
     etag::check(if_match, stored.revision)?;
 
     let mut tx = service.store.begin().await?;
@@ -75,6 +75,7 @@ async fn attempt(
         calendar_name: &place.calendar_name,
         created_by: &stored.created_by_name,
         participants: names,
+        default_reminders: &stored.default_reminders,
         revision: revision + 1,
         created_at: stored.created_at,
         updated_at: stored.now,
@@ -90,6 +91,11 @@ async fn attempt(
     let changes = tx.append(stored.calendar_id, vec![change]).await?;
     if after.participants != stored.participants {
         outbox::queue_participants(&mut tx, event_id, revision + 1, &after.participants).await?;
+    }
+    let moved =
+        (after.when.starts_at(), after.when.ends_at()) != (before.when.starts_at(), before.when.ends_at());
+    if moved || after.reminders != before.reminders {
+        tx.queue_reminders(event_id).await?;
     }
     tx.commit().await?;
     service.announce(changes);

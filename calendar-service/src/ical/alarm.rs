@@ -8,6 +8,10 @@ use super::{
     text::escape,
 };
 
+/// The property of an event that shall have no reminders, whatever its
+/// calendar's default. Without it, and without an alarm of ours, that default holds.
+pub(super) const NO_REMINDERS: &str = "X-SHARED-CALENDAR-NO-REMINDERS";
+
 /// The minutes before the start at which this alarm of ours displays something.
 pub(super) fn minutes(alarm: &Component) -> Option<u32> {
     let is_ours = alarm.is("VALARM") && alarm.line("ACTION")?.value.eq_ignore_ascii_case("DISPLAY");

@@ -139,12 +139,16 @@ fn put_participants(event: &mut Component, participants: &[Uuid]) {
 
 /// Keeps the alarms that still hold, and all that are not ours.
 fn put_reminders(event: &mut Component, content: &EventContent) {
-    let is_gone = |alarm: &Component| {
-        alarm::minutes(alarm).is_some_and(|minutes| !content.reminders.contains(&minutes))
-    };
+    let reminders = content.reminders.as_deref().unwrap_or_default();
+    let has_none = content.reminders.as_ref().is_some_and(Vec::is_empty);
+    if has_none != event.line(alarm::NO_REMINDERS).is_some() {
+        event.put(alarm::NO_REMINDERS, has_none.then(|| Line::new(alarm::NO_REMINDERS, "", "TRUE")));
+    }
+    let is_gone =
+        |alarm: &Component| alarm::minutes(alarm).is_some_and(|minutes| !reminders.contains(&minutes));
     event.items.retain(|item| !matches!(item, Item::Component(alarm) if is_gone(alarm)));
     let there: Vec<_> = event.components().filter_map(alarm::minutes).collect();
-    for minutes in content.reminders.iter().filter(|minutes| !there.contains(minutes)) {
+    for minutes in reminders.iter().filter(|minutes| !there.contains(minutes)) {
         event.items.push(Item::Component(alarm::reminder(*minutes, &content.name)));
     }
 }

@@ -26,8 +26,8 @@ pub struct Columns {
     pub location: String,
     /// DESCRIPTION.
     pub description: String,
-    /// Minutes before the start; ascending, each once.
-    pub reminders: Vec<u32>,
+    /// Minutes before the start; ascending, each once. None: those of the calendar.
+    pub reminders: Option<Vec<u32>>,
     /// The ATTENDEEs that are accounts, in order.
     pub participants: Vec<Uuid>,
     /// SEQUENCE.
@@ -53,13 +53,14 @@ pub(super) fn read(object: &Component) -> Result<Columns, IcalError> {
     let mut reminders: Vec<_> = event.components().filter_map(alarm::minutes).collect();
     reminders.sort_unstable();
     reminders.dedup();
+    let names_reminders = !reminders.is_empty() || event.line(alarm::NO_REMINDERS).is_some();
     Ok(Columns {
         uid: event.line("UID").ok_or(IcalError("an event without UID"))?.value.clone(),
         summary: text("SUMMARY"),
         when: when(object, event)?,
         location: text("LOCATION"),
         description: text("DESCRIPTION"),
-        reminders,
+        reminders: names_reminders.then_some(reminders),
         participants: event.lines().filter_map(participant).collect(),
         sequence: event.line("SEQUENCE").and_then(|line| line.value.parse().ok()).unwrap_or(0),
         status: event.line("STATUS").map(|line| line.value.to_ascii_uppercase()).unwrap_or_default(),

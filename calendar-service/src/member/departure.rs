@@ -75,6 +75,7 @@ pub async fn remove_account(service: &Service, account_id: Uuid) -> Result<(), F
         tx.commit().await?;
         service.announce(changes);
     }
+    service.store.forget_inbox(account_id).await?;
     service.store.forget_bars(account_id).await
 }
 
@@ -106,11 +107,13 @@ async fn depart(
     Ok(changes)
 }
 
-/// Takes a departed account off the participants of the calendar's events; what
-/// is too much for one statement becomes a job.
+/// Takes a departed account off the participants of the calendar's events, and
+/// forgets its own reminders of them; what is too much for one statement becomes
+/// a job.
 async fn withdraw(tx: &mut Tx, calendar_id: Uuid, account_id: Uuid, seq: i64) -> Result<(), Fault> {
     let touched = tx.withdraw_participant(calendar_id, account_id, seq, WITHDRAWN_AT_ONCE).await?;
-    if touched == WITHDRAWN_AT_ONCE as u64 {
+    let forgotten = tx.forget_choices(calendar_id, account_id, seq, WITHDRAWN_AT_ONCE).await?;
+    if touched.max(forgotten) == WITHDRAWN_AT_ONCE as u64 {
         outbox::queue_departure(tx, calendar_id, account_id, seq).await?;
     }
     Ok(())

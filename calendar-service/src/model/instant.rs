@@ -68,6 +68,17 @@ impl Instant {
         self.to_utc().map_or_else(String::new, |utc| format!("{utc}Z"))
     }
 
+    /// The same with milliseconds, as reminders say it.
+    pub fn to_rfc3339_millis(self) -> String {
+        self.to_utc().map_or_else(String::new, |utc| format!("{utc}.000Z"))
+    }
+
+    /// The nearest instant that every part of the house can read: from the year
+    /// 0001 to the end of `jiff::Timestamp`.
+    pub fn clamped(self) -> Self {
+        Self(self.0.clamp(-62_135_596_800, Timestamp::MAX.as_second()))
+    }
+
     /// Seconds that the zone is ahead of UTC at this instant.
     fn offset(self, zone: &TimeZone) -> i64 {
         let second = self.0.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());

@@ -29,6 +29,15 @@ impl Zone {
         Some(Self { name, rules })
     }
 
+    /// The names of all zones, sorted.
+    pub fn all() -> Vec<String> {
+        let is_itself = |name: &String| Self::find(name).is_some_and(|zone| zone.name == *name);
+        let mut names: Vec<_> =
+            ZONES.available().map(|name| name.as_str().to_owned()).filter(is_itself).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The IANA name.
     pub fn name(&self) -> &str {
         &self.name

@@ -12,9 +12,10 @@ use proto::calendar::v1::{
     Calendar, CreateCalendarRequest, CreateEventRequest, DeleteCalendarRequest, DeleteCalendarResponse,
     DeleteEventRequest, DeleteEventResponse, Event, EventList, GetEventRequest, GetEventsRequest,
     ListCalendarsRequest, ListCalendarsResponse, ListChangesRequest, ListChangesResponse, ListEventsRequest,
-    ListMembersRequest, ListMembersResponse, ListMessagesRequest, ListMessagesResponse, Member,
-    RemoveMemberRequest, RemoveMemberResponse, SetRoleRequest, StatusRequest, StatusResponse,
-    UpdateCalendarRequest, UpdateEventRequest,
+    ListInboxRequest, ListInboxResponse, ListMembersRequest, ListMembersResponse, ListMessagesRequest,
+    ListMessagesResponse, MarkInboxSeenRequest, MarkInboxSeenResponse, Member, OwnReminders,
+    RemoveMemberRequest, RemoveMemberResponse, SetOwnRemindersRequest, SetRoleRequest, StatusRequest,
+    StatusResponse, UpdateCalendarRequest, UpdateEventRequest,
     calendar_service_server::{CalendarService, CalendarServiceServer},
 };
 use tokio::time::{Instant, timeout_at};
@@ -24,7 +25,7 @@ use super::{LARGEST_REQUEST, convert};
 use crate::{
     calendar, change,
     event::{self, EventPage, PageRequest},
-    member,
+    inbox, member, reminder,
     service::Service,
 };
 
@@ -215,25 +216,33 @@ impl CalendarService for CalendarRpc {
         .await
     }
 
-    async fn set_own_reminders(
-        &self,
-        _: Request<proto::calendar::v1::SetOwnRemindersRequest>,
-    ) -> Answer<proto::calendar::v1::OwnReminders> {
-        Err(Status::unimplemented("not yet"))
+    async fn set_own_reminders(&self, request: Request<SetOwnRemindersRequest>) -> Answer<OwnReminders> {
+        answer(async {
+            let who = self.caller.identify(&request).await?;
+            let SetOwnRemindersRequest { event_id, minutes } = request.into_inner();
+            let id = convert::id(&event_id, event::not_found)?;
+            let minutes = minutes.map(|list| list.minutes);
+            reminder::set_own(&self.service, &who, id, minutes).await.map(convert::own_reminders)
+        })
+        .await
     }
 
-    async fn list_inbox(
-        &self,
-        _: Request<proto::calendar::v1::ListInboxRequest>,
-    ) -> Answer<proto::calendar::v1::ListInboxResponse> {
-        Err(Status::unimplemented("not yet"))
+    async fn list_inbox(&self, request: Request<ListInboxRequest>) -> Answer<ListInboxResponse> {
+        answer(async {
+            let who = self.caller.identify(&request).await?;
+            let ListInboxRequest { since, limit } = request.get_ref();
+            inbox::list(&self.service, &who, *since, *limit).await.map(convert::inbox)
+        })
+        .await
     }
 
-    async fn mark_inbox_seen(
-        &self,
-        _: Request<proto::calendar::v1::MarkInboxSeenRequest>,
-    ) -> Answer<proto::calendar::v1::MarkInboxSeenResponse> {
-        Err(Status::unimplemented("not yet"))
+    async fn mark_inbox_seen(&self, request: Request<MarkInboxSeenRequest>) -> Answer<MarkInboxSeenResponse> {
+        answer(async {
+            let who = self.caller.identify(&request).await?;
+            inbox::mark_seen(&self.service, &who, request.get_ref().seq).await?;
+            Ok(MarkInboxSeenResponse {})
+        })
+        .await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {

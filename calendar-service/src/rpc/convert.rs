@@ -8,7 +8,9 @@ use crate::{
     calendar::{NewCalendar, SettingsPatch},
     change::Said,
     event::EventPage,
-    model::{CalendarView, Edit, EventFields, EventView, MemberView, Role},
+    inbox::InboxPage,
+    model::{CalendarView, Edit, EventFields, EventView, InboxEntry, MemberView, Role},
+    reminder::OwnReminders,
 };
 
 /// An id; one that is none names nothing.
@@ -108,4 +110,22 @@ pub(super) fn member(view: &MemberView) -> wire::Member {
 
 pub(super) fn message(said: Said) -> wire::Message {
     wire::Message { seq: said.seq, message: said.message, by: said.by.to_string(), at: said.at.to_string() }
+}
+
+pub(super) fn own_reminders(own: OwnReminders) -> wire::OwnReminders {
+    wire::OwnReminders { event_id: own.event_id.to_string(), minutes: own.minutes, own: own.own }
+}
+
+pub(super) fn inbox(page: InboxPage) -> wire::ListInboxResponse {
+    let entry = |entry: InboxEntry| wire::InboxEntry {
+        seq: entry.seq,
+        kind: entry.kind.as_str().to_owned(),
+        frame_json: entry.frame(),
+        at: entry.at.to_string(),
+        seen: entry.seen,
+    };
+    wire::ListInboxResponse {
+        entries: page.entries.into_iter().map(entry).collect(),
+        last_seq: page.last_seq,
+    }
 }

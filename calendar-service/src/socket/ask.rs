@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::command::Order;
 use crate::model::EventFields;
 
 /// Calendars that one `resume` may name.
@@ -91,6 +92,8 @@ pub(super) enum Ask {
         /// Names, each with the newest change that the client has.
         calendars: Vec<(String, i64)>,
     },
+    /// The event-reminder protocol of the source.
+    Command(Order),
 }
 
 /// Reads the fields of a payload and collects what is wrong with them.
@@ -149,9 +152,10 @@ impl Ask {
             },
             "delete_event" => Self::DeleteEvent { event_id: reader.event_id()?, etag: reader.text("etag") },
             "resume" => Self::Resume { calendars: reader.calendars() },
+            "command" => return Ok(Self::Command(Order::read(reader.payload))),
             unknown => {
                 let known = "message, join_calendar, leave_calendar, create_event, update_event, delete_event, \
-                             resume";
+                             resume, command";
                 let unknown: String = unknown.chars().take(64).collect();
                 return Err(Fault::invalid("type", format!("`{unknown}` is not one of {known}")));
             }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::{
     ask::Ask,
+    command::{self, Report},
     connection::{Connection, Receipt},
     frame::{Resumed, ServerFrame, Success},
     hub::Hub,
@@ -82,6 +83,10 @@ pub(super) async fn perform<O: Answering>(
         Ask::DeleteEvent { event_id, etag } => {
             let delete = event::delete(service, caller, event_id, &etag);
             within(ANSWER_WITHIN, delete).await.map(|()| Success::Deleted { event_id })
+        }
+        Ask::Command(order) => {
+            let done = within(ANSWER_WITHIN, command::carry_out(service, caller, order)).await;
+            Ok(Success::Command(Box::new(Report::new(done))))
         }
     };
     connection.answer(reply, outcome);

@@ -1,7 +1,7 @@
 //! One example of every frame. `docs/SOCKET.md` shows exactly these, and a
 //! snapshot keeps them from changing unnoticed.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock, time::Duration};
 
 use chassis::fault::{Fault, Reason};
 use serde_json::Value;
@@ -10,10 +10,13 @@ use uuid::Uuid;
 use super::{
     ask::ClientFrame,
     close::CloseReason,
-    frame::{Resumed, ServerFrame, Success},
+    command::{Report, Response},
+    frame::{EventReminder, Resumed, ServerFrame, Success},
     wire::Block,
 };
-use crate::model::{Change, ChangeKind, EventView, Role, frame};
+use crate::model::{
+    Change, ChangeKind, EventView, InboxEntry, InboxKind, NotificationPayload, ReminderPayload, Role, frame,
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/SOCKET.md");
 
@@ -52,8 +55,10 @@ const CLIENT: &[&str] = &[
     r#"{"type":"create_event","id":5,"calendar_name":"Home","event_name":"Dinner","event_start":"2030-05-01T18:00:00","event_end":"2030-05-01T20:00:00","time_zone":"Europe/Berlin","location":"Kitchen","participants":["bob"],"reminders":[30]}"#,
     r#"{"type":"update_event","id":6,"event_id":"01960000-0000-7000-8000-000000000007","etag":"1","event_name":"Supper"}"#,
     r#"{"type":"delete_event","id":7,"event_id":"01960000-0000-7000-8000-000000000007","etag":"2"}"#,
+    r#"{"type":"command","id":12,"command":"getAllTimeZones"}"#,
+    r#"{"type":"command","id":13,"command":"scheduleEvent","data":{"time":"2030-05-01 18:00","timeZone":"Europe/Berlin","eventName":"Tea","calendar_name":"Home"}}"#,
     r#"{"type":"resume","id":8,"calendars":{"Home":40,"Work":7}}"#,
-    r#"{"type":"message","id":12,"calendar_name":"Home","message":"Dinner at six?","idempotency_key":"0197f2a0-dinner"}"#,
+    r#"{"type":"message","id":15,"calendar_name":"Home","message":"Dinner at six?","idempotency_key":"0197f2a0-dinner"}"#,
 ];
 
 /// Every frame of our own but those of the log. A new variant of
@@ -89,7 +94,12 @@ fn server() -> Vec<ServerFrame> {
         ack(9, Err(Fault::invalid("event_end", "is before the start"))),
         ack(10, Err(Fault::of(Reason::ParticipantUnknown).with_names(vec!["eve".to_owned()]))),
         ack(11, Err(Fault::of(Reason::RateLimited).with_retry_after(Duration::from_secs(12)))),
-        ack(12, Ok(Success::Kept { calendar_id, seq: 41, replayed: true })),
+        ack(15, Ok(Success::Kept { calendar_id, seq: 41, replayed: true })),
+        ack(12, Ok(command(Ok(Response::TimeZones(zones()))))),
+        ack(13, Ok(command(Ok(Response::Scheduled(tea(false)))))),
+        ack(14, Ok(command(Err(Fault::new(Reason::Invalid, "'eventName' is required"))))),
+        ServerFrame::EventReminder(tea(false)),
+        ServerFrame::EventReminder(tea(true)),
         ServerFrame::answer(None, Err(Fault::of(Reason::CalendarNotFound))).unwrap(),
         ServerFrame::Joined {
             calendar_id,
@@ -122,10 +132,66 @@ fn server() -> Vec<ServerFrame> {
             | ServerFrame::Left { .. }
             | ServerFrame::Message { .. }
             | ServerFrame::Resync { .. }
+            | ServerFrame::EventReminder(_)
             | ServerFrame::GoingAway { .. } => {}
         }
     }
     frames
+}
+
+fn command(outcome: Result<Response, Fault>) -> Success {
+    Success::Command(Box::new(Report::new(outcome)))
+}
+
+/// Two of the six hundred.
+fn zones() -> &'static [String] {
+    static TWO: LazyLock<Vec<String>> =
+        LazyLock::new(|| vec!["America/Toronto".to_owned(), "Europe/Berlin".to_owned()]);
+    &TWO
+}
+
+fn tea(late: bool) -> EventReminder {
+    EventReminder {
+        name: "Tea".into(),
+        time: "2030-05-01T16:00:00.000Z".into(),
+        id: id(11).to_string(),
+        late,
+    }
+}
+
+/// Every kind of entry, as the inbox tells it.
+fn inbox() -> Vec<String> {
+    let reminder = |late| {
+        let payload = ReminderPayload {
+            name: "Dinner",
+            time: "2030-05-01T16:00:00.000Z",
+            id: &id(12).to_string(),
+            event_id: id(7),
+            calendar_name: "Home",
+            minutes_before: 30,
+            late,
+        };
+        serde_json::to_string(&payload).unwrap()
+    };
+    let notification = |device_id| {
+        let payload = NotificationPayload {
+            id: &id(13).to_string(),
+            message: "Time to start your training!",
+            device_id,
+        };
+        serde_json::to_string(&payload).unwrap()
+    };
+    let entries = [
+        (InboxKind::Reminder, reminder(false)),
+        (InboxKind::Reminder, reminder(true)),
+        (InboxKind::Notification, notification("")),
+        (InboxKind::Notification, notification("watch-1")),
+    ];
+    let frames = entries.into_iter().zip(3_i64..).map(|((kind, payload), seq)| {
+        let at = "2030-04-01T08:00:00Z".parse().unwrap();
+        InboxEntry { account_id: id(2), seq, kind, payload, at, seen: false }.frame()
+    });
+    frames.collect()
 }
 
 /// Every kind of change, as the room tells it.
@@ -155,7 +221,7 @@ fn log() -> Vec<String> {
 fn examples() -> Vec<String> {
     let client = CLIENT.iter().map(|text| (*text).to_owned());
     let server = server().iter().map(|frame| serde_json::to_string(frame).unwrap()).collect::<Vec<_>>();
-    client.chain(server).chain(log()).collect()
+    client.chain(server).chain(inbox()).chain(log()).collect()
 }
 
 /// The lines of the document's JSON blocks.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::command::Report;
 use crate::{message::Place, model::EventView};
 
 /// A frame to one client, or a transient one to several.
@@ -78,11 +79,30 @@ pub(super) enum ServerFrame {
         /// The room's newest change: what is live comes after it.
         last_seq: i64,
     },
+    /// A reminder of the command `scheduleEvent` is due. Reminders of events have
+    /// the same type and come from the inbox, with more fields.
+    #[serde(rename = "eventReminder")]
+    EventReminder(EventReminder),
     /// The connection is about to be closed with 1012: come back then.
     GoingAway {
         /// Milliseconds to wait before connecting again; another for each socket.
         retry_after_ms: u64,
     },
+}
+
+/// A reminder as the source's clients know it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EventReminder {
+    /// What it is called.
+    pub(super) name: String,
+    /// When it is due, RFC 3339 UTC with milliseconds.
+    pub(super) time: String,
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub(super) id: String,
+    /// It comes late.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) late: bool,
 }
 
 /// The answer to a frame with an `id`; on Socket.IO the argument of the callback.
@@ -101,6 +121,16 @@ pub(super) struct Ack {
 enum Outcome {
     Success(Success),
     Failure(Failure),
+    FailedCommand(Box<FailedCommand>),
+}
+
+/// A command that failed says so twice: as every frame, and as a command.
+#[derive(Debug, Serialize)]
+struct FailedCommand {
+    #[serde(flatten)]
+    failure: Failure,
+    #[serde(flatten)]
+    report: Report,
 }
 
 /// What a successful ack says beyond `ok`.
@@ -153,6 +183,8 @@ pub(super) enum Success {
         /// The outcome of each.
         calendars: BTreeMap<String, Resumed>,
     },
+    /// What became of a command, which may be that it failed.
+    Command(Box<Report>),
 }
 
 /// The outcome of one calendar in a `resume`.
@@ -203,6 +235,9 @@ impl ServerFrame {
     /// only a failure is told.
     pub(super) fn answer(id: Option<Value>, outcome: Result<Success, Fault>) -> Option<Self> {
         match (id, outcome) {
+            (None, Ok(Success::Command(report))) => {
+                report.into_fault().map(|fault| Self::Error(fault.into()))
+            }
             (None, Ok(_)) => None,
             (None, Err(fault)) => Some(Self::Error(fault.into())),
             (id, outcome) => Some(Self::Ack(Ack::new(id, outcome))),
@@ -216,6 +251,13 @@ impl Ack {
     /// The ack for an outcome.
     pub(super) fn new(id: Option<Value>, outcome: Result<Success, Fault>) -> Self {
         match outcome {
+            Ok(Success::Command(report)) => match report.fault().cloned() {
+                Some(fault) => {
+                    let failed = FailedCommand { failure: fault.into(), report: *report };
+                    Self { id, ok: false, outcome: Outcome::FailedCommand(Box::new(failed)) }
+                }
+                None => Self { id, ok: true, outcome: Outcome::Success(Success::Command(report)) },
+            },
             Ok(success) => Self { id, ok: true, outcome: Outcome::Success(success) },
             Err(fault) => Self { id, ok: false, outcome: Outcome::Failure(fault.into()) },
         }

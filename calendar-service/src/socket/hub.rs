@@ -25,6 +25,7 @@ use super::{
     connection::Connection,
     keeper::{Command, Keeper},
     limits::{BroadcastScope, SocketLimits},
+    mail::Mailbag,
     meters::Meters,
     outlet::Outlet,
     presence::{Arrivals, Presence},
@@ -46,6 +47,8 @@ pub(super) struct Hub {
     pub(super) meters: Arc<Meters>,
     /// Permits for replays.
     pub(super) replays: Semaphore,
+    /// What is to be handed to people.
+    pub(super) mail: Mailbag,
     registry: Mutex<Registry<Connection>>,
     rooms: RwLock<Rooms>,
     serials: AtomicU64,
@@ -90,6 +93,7 @@ impl Hub {
             scope,
             meters: Arc::new(Meters::new()),
             replays: Semaphore::new(REPLAYS),
+            mail: Mailbag::default(),
             registry: Mutex::new(Registry::new(limits.sockets_per_account)),
             rooms: RwLock::default(),
             serials: AtomicU64::new(1),
@@ -118,6 +122,7 @@ impl Hub {
         let identity = connection.identity().clone();
         if self.registry.lock().insert(connection) == Turn::CameOnline {
             self.arrivals.tell(&identity, true);
+            self.mail.came(identity.account_id);
         }
     }
 

@@ -166,7 +166,14 @@ impl Answering for Line {
     /// By the callback, or, where the client gave none, a failure's text as
     /// `message`, as the source's code does.
     fn answer(&self, answer: Answer, outcome: Result<Success, Fault>) {
-        if answer.wanted {
+        if let Ok(Success::Command(report)) = outcome {
+            // The source's clients know this answer, and nothing around it.
+            if answer.wanted {
+                self.sent(&answer.ack.send(&report));
+            } else if let Some(fault) = report.fault() {
+                self.sent(&self.socket.emit("message", &fault.detail));
+            }
+        } else if answer.wanted {
             self.sent(&answer.ack.send(&Ack::new(None, outcome)));
         } else if let Err(fault) = outcome {
             self.sent(&self.socket.emit("message", &fault.detail));

@@ -8,10 +8,13 @@
 //! [`relay`], which hands it to the [`keeper`] of its room; a message in a room
 //! goes to the keeper directly, which commits many at once. The [`room`] tells
 //! its log in order, encoded once ([`wire`]), into each member's [`outbox`],
-//! written without waking anybody. Who comes in later gets a [`replay`].
+//! written without waking anybody. Who comes in later gets a [`replay`]. What is
+//! for people rather than rooms goes into a bag ([`mail`]) that the [`postman`]
+//! empties: from their inboxes, and what is [`recent`].
 
 mod ask;
 mod close;
+mod command;
 mod connection;
 mod desk;
 #[cfg(test)]
@@ -22,6 +25,7 @@ mod keeper;
 mod limits;
 mod line;
 mod listener;
+mod mail;
 mod meters;
 mod outbox;
 mod outlet;
@@ -29,8 +33,10 @@ mod peer;
 mod ping;
 #[cfg(test)]
 mod plan;
+mod postman;
 mod presence;
 mod pump;
+mod recent;
 mod registry;
 mod relay;
 mod replay;
@@ -100,6 +106,8 @@ impl Sockets {
         tokio::spawn(presence.run(Arc::clone(&hub)));
         let fed = Arc::clone(&hub);
         lifecycle.supervise("calendar-rooms", move || relay::relay(Arc::clone(&fed)));
+        let served = Arc::clone(&hub);
+        lifecycle.supervise("calendar-inboxes", move || postman::run(Arc::clone(&served)));
         let (watched, sessions) = (Arc::clone(&hub), Arc::clone(&book));
         lifecycle.supervise("calendar-sessions", move || {
             sessions::watch(Arc::clone(&watched), Arc::clone(&sessions))

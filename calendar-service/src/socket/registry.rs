@@ -111,6 +111,17 @@ impl<C: Entry + ?Sized> Registry<C> {
         self.by_account.contains_key(&account_id)
     }
 
+    /// Every account that is connected.
+    pub(super) fn accounts(&self) -> Vec<Uuid> {
+        self.by_account.keys().copied().collect()
+    }
+
+    /// The connections of an account.
+    pub(super) fn of_account(&self, account_id: Uuid) -> Vec<Arc<C>> {
+        let serials = self.by_account.get(&account_id).into_iter().flatten();
+        serials.filter_map(|serial| self.connections.get(serial)).cloned().collect()
+    }
+
     /// The connections of these accounts.
     pub(super) fn of_accounts(&self, accounts: &HashSet<Uuid>) -> Vec<Arc<C>> {
         let serials = accounts.iter().filter_map(|account| self.by_account.get(account)).flatten();
@@ -249,6 +260,8 @@ mod tests {
                     let mine = list.iter().filter(|fake| fake.1 == account(a)).count();
                     prop_assert_eq!(registry.is_online(account(a)), mine > 0);
                     prop_assert_eq!(registry.of_accounts(&HashSet::from([account(a)])).len(), mine);
+                    prop_assert_eq!(registry.of_account(account(a)).len(), mine);
+                    prop_assert_eq!(registry.accounts().contains(&account(a)), mine > 0);
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! Feeds the rooms: with what the bus tells, and, because the bus only wakes
-//! up, with what a look at the log of all open rooms finds.
+//! Feeds the rooms and the mailbag: with what the bus tells, and, because the bus
+//! only wakes up, the rooms with what a look at the log of all open ones finds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -27,9 +27,11 @@ pub(super) async fn relay(hub: Arc<Hub>) {
     loop {
         tokio::select! {
             published = feed.recv() => match published {
-                Ok(published) => hand_on(&hub, &published),
+                Ok(Published::Changes(changes)) => hand_on(&hub, &changes),
+                Ok(Published::Call(call)) => hub.mail.put(&call),
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "fell behind the bus, reading the log");
+                    hub.mail.look();
                     look(&hub).await;
                 }
                 Err(RecvError::Closed) => return,
@@ -41,7 +43,7 @@ pub(super) async fn relay(hub: Arc<Hub>) {
 }
 
 /// Waits for the drain, and for the last socket to be gone.
-async fn emptied(hub: &Hub) {
+pub(super) async fn emptied(hub: &Hub) {
     hub.service.lifecycle.draining().await;
     while hub.registry(Registry::len) > 0 {
         sleep(LOOK_WHETHER_EMPTY).await;
@@ -49,9 +51,9 @@ async fn emptied(hub: &Hub) {
 }
 
 /// Hands changes to their rooms, where those are open and have not told them.
-fn hand_on(hub: &Arc<Hub>, published: &Published) {
+fn hand_on(hub: &Arc<Hub>, changes: &[Change]) {
     let mut by_room: HashMap<Uuid, Vec<Change>> = HashMap::new();
-    for change in published.iter() {
+    for change in changes {
         // A room's own messages come back here: told already.
         if hub.told_in(change.calendar_id).is_some_and(|told| change.seq > told) {
             by_room.entry(change.calendar_id).or_default().push(change.clone());

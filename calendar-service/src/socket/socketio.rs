@@ -31,6 +31,7 @@ use super::{
     Parts,
     ask::Ask,
     close::CloseReason,
+    command::Order,
     connection::Connection,
     desk::perform,
     hub::{Hub, Seat},
@@ -146,6 +147,8 @@ fn listen(
             let now = hub.clock.monotonic();
             let step = if let Ok(Value::Object(payload)) = data {
                 member.lock().on_ask(reply, Ask::read(&name, payload), now)
+            } else if name == "command" {
+                member.lock().on_ask(reply, Ok(Ask::Command(Order::NoObject)), now)
             } else {
                 let fault = Fault::new(Reason::Invalid, "the payload of an event is a JSON object");
                 member.lock().on_malformed(reply, fault, now)

@@ -56,8 +56,9 @@ impl Tx {
     }
 
     /// Queues the word that the next `limit` events (by id, after `after`) of a
-    /// deleted calendar have no participants any more. Answers the last of them;
-    /// none when there were fewer than `limit`.
+    /// deleted calendar have no participants any more, and no reminders where
+    /// those are still to come. Answers the last of them; none when there were
+    /// fewer than `limit`.
     pub async fn withdraw_events(
         &mut self,
         calendar_id: Uuid,
@@ -67,15 +68,21 @@ impl Tx {
         let row = sqlx::query!(
             r#"
             with gone as (
-                update events e set revision = e.revision + 1
+                update events e set
+                    revision = e.revision + 1,
+                    reminder_revision = e.reminder_revision + next.reminded::int
                 from (
-                    select event_id from events
+                    select event_id, reminder_revision > 0 and starts_at > app_now() as reminded from events
                     where calendar_id = $1 and state = 'confirmed' and event_id > $2
                     order by event_id
                     limit $3
                 ) next
                 where e.event_id = next.event_id
-                returning e.event_id, e.revision
+                returning e.event_id, e.revision, e.reminder_revision, next.reminded
+            ), unreminded as (
+                insert into outbox (lane, key, kind, payload)
+                select 'reminders', event_id, 'set_reminders', jsonb_build_object('revision', reminder_revision)
+                from gone where reminded
             ), queued as (
                 insert into outbox (key, kind, payload)
                 select event_id, 'set_participants', jsonb_build_object('revision', revision, 'account_ids', '[]'::jsonb)

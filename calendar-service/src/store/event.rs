@@ -114,7 +114,8 @@ impl Store {
             EventRow,
             r#"
             select e.event_id, e.calendar_id, c.calendar_name, e.summary, e.starts_at as "starts_at: Instant",
-                e.ends_at as "ends_at: Instant", e.time_zone, e.all_day, e.location, e.description, e.reminders,
+                e.ends_at as "ends_at: Instant", e.time_zone, e.all_day, e.location, e.description,
+                case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!",
                 e.participant_names, e.created_by_name, e.revision, e.seq,
                 e.created_at as "created_at: jiff_sqlx::Timestamp", e.updated_at as "updated_at: jiff_sqlx::Timestamp"
             from events e join calendars c using (calendar_id)
@@ -188,7 +189,7 @@ impl Tx {
             update events set
                 ical = $2, summary = $3, starts_at = $4, ends_at = $5, time_zone = $6, all_day = $7, location = $8,
                 description = $9, reminders = $10, participants = $11, participant_names = $12, sequence = $13,
-                status = $14, revision = revision + 1, seq = $15, updated_at = $16
+                status = $14, revision = revision + 1, seq = $15, updated_at = $16, names_reminders = $17
             where event_id = $1
             "#,
             event_id,
@@ -200,13 +201,14 @@ impl Tx {
             columns.when.is_all_day(),
             columns.location,
             columns.description,
-            &to_minutes(&columns.reminders),
+            &to_minutes(columns.reminders.as_deref().unwrap_or_default()),
             &columns.participants,
             participant_names,
             columns.sequence,
             columns.status,
             seq,
             jiff_sqlx::Timestamp::from(at) as jiff_sqlx::Timestamp,
+            columns.reminders.is_some(),
         );
         ensure_rows(&done.execute(&mut *self.inner).await?, 1)
     }

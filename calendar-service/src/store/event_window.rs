@@ -39,7 +39,7 @@ impl Store {
             select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
                 e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
                 e.all_day as "all_day!", e.location as "location!", e.description as "description!",
-                e.reminders as "reminders!", e.participant_names as "participant_names!",
+                case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!", e.participant_names as "participant_names!",
                 e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
                 e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
             from calendars c
@@ -100,7 +100,7 @@ impl Store {
             select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
                 e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
                 e.all_day as "all_day!", e.location as "location!", e.description as "description!",
-                e.reminders as "reminders!", e.participant_names as "participant_names!",
+                case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!", e.participant_names as "participant_names!",
                 e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
                 e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
             from members m

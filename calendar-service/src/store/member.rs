@@ -75,6 +75,26 @@ impl Store {
             .collect()
     }
 
+    /// The account of this name (without case) that shares a calendar with
+    /// another; the newest member, should a removed account's name have been
+    /// taken again.
+    pub async fn peer_named(&self, account_id: Uuid, username: &str) -> Result<Option<Uuid>, Fault> {
+        let peer = sqlx::query_scalar!(
+            r#"
+            select other.account_id
+            from members mine
+            join members other using (calendar_id)
+            join calendars c using (calendar_id)
+            where mine.account_id = $1 and other.username_key = $2 and c.deleted_at is null
+            order by other.joined_at desc
+            limit 1
+            "#,
+            account_id,
+            fold(username),
+        );
+        Ok(peer.fetch_optional(self.pool()).await?)
+    }
+
     /// The calendars an account is in.
     pub async fn memberships(&self, account_id: Uuid) -> Result<Vec<Membership>, Fault> {
         let rows = sqlx::query!(

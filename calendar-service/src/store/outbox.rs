@@ -6,6 +6,16 @@ use uuid::Uuid;
 
 use super::{Store, Tx};
 
+/// Rows that wait for the same service. Those of one lane never wait for those
+/// of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// auth-service, and jobs of our own.
+    Accounts,
+    /// notification-service, and jobs that queue words to it.
+    Reminders,
+}
+
 /// A row that this instance may deliver until its lease ends.
 #[derive(Clone, Debug)]
 pub struct OutboxRow {
@@ -23,12 +33,33 @@ pub struct OutboxRow {
     pub fence: i64,
 }
 
+// === impl Lane ===
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 2] = [Self::Accounts, Self::Reminders];
+
+    /// The spelling in the database and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Reminders => "reminders",
+        }
+    }
+}
+
 impl Tx {
     /// Queues a message with the change it follows.
-    pub async fn queue(&mut self, key: Uuid, kind: &str, payload: Value) -> Result<(), Fault> {
-        sqlx::query!("insert into outbox (key, kind, payload) values ($1, $2, $3)", key, kind, payload)
-            .execute(&mut *self.inner)
-            .await?;
+    pub async fn queue(&mut self, lane: Lane, key: Uuid, kind: &str, payload: Value) -> Result<(), Fault> {
+        sqlx::query!(
+            "insert into outbox (lane, key, kind, payload) values ($1, $2, $3, $4)",
+            lane.as_str(),
+            key,
+            kind,
+            payload,
+        )
+        .execute(&mut *self.inner)
+        .await?;
         Ok(())
     }
 
@@ -75,19 +106,19 @@ impl Tx {
 }
 
 impl Store {
-    /// Claims the first undelivered row of each of at most `limit` keys, where
-    /// it is due.
-    pub async fn claim_outbox(&self, limit: i64, lease: f64) -> Result<Vec<OutboxRow>, Fault> {
+    /// Claims the first undelivered row of each of at most `limit` keys of a
+    /// lane, where it is due.
+    pub async fn claim_outbox(&self, lane: Lane, limit: i64, lease: f64) -> Result<Vec<OutboxRow>, Fault> {
         let rows = sqlx::query_as!(
             OutboxRow,
             r#"
             with heads as (
                 select o.outbox_id from outbox o
-                where o.delivered_at is null and o.next_attempt_at <= app_now()
+                where o.lane = $3 and o.delivered_at is null and o.next_attempt_at <= app_now()
                     and (o.lease_until is null or o.lease_until <= app_now())
                     and not exists (
                         select from outbox p
-                        where p.key = o.key and p.delivered_at is null and p.outbox_id < o.outbox_id
+                        where p.lane = o.lane and p.key = o.key and p.delivered_at is null and p.outbox_id < o.outbox_id
                     )
                 order by o.next_attempt_at
                 limit $1
@@ -99,6 +130,7 @@ impl Store {
             "#,
             limit,
             lease,
+            lane.as_str(),
         );
         Ok(rows.fetch_all(self.pool()).await?)
     }
@@ -120,14 +152,15 @@ impl Store {
         Ok(())
     }
 
-    /// How many rows wait, and the age of the oldest in seconds.
-    pub async fn outbox_depth(&self) -> Result<(i64, f64), Fault> {
+    /// How many rows of a lane wait, and the age of the oldest in seconds.
+    pub async fn outbox_depth(&self, lane: Lane) -> Result<(i64, f64), Fault> {
         let row = sqlx::query!(
             r#"
             select count(*) as "count!",
                 coalesce(extract(epoch from app_now() - min(created_at)), 0)::float8 as "age!"
-            from outbox where delivered_at is null
+            from outbox where lane = $1 and delivered_at is null
             "#,
+            lane.as_str(),
         );
         let row = row.fetch_one(self.pool()).await?;
         Ok((row.count, row.age))

@@ -111,10 +111,10 @@ async fn begin_saga(executor: impl PgExecutor<'_>, new: &NewSaga<'_>) -> Result<
         with draft as (
             insert into events (
                 event_id, calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day, location,
-                description, reminders, participants, participant_names, sequence, status,
+                description, reminders, names_reminders, participants, participant_names, sequence, status,
                 created_by, created_by_name, created_at, updated_at
             )
-            select $2, c.calendar_id, 'pending', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+            select $2, c.calendar_id, 'pending', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $22, $16, $17, $18, $19,
                 $4, $5, $20, $20
             from calendars c join members m using (calendar_id)
             where c.calendar_id = $3 and c.deleted_at is null
@@ -140,13 +140,14 @@ async fn begin_saga(executor: impl PgExecutor<'_>, new: &NewSaga<'_>) -> Result<
         columns.when.is_all_day(),
         columns.location,
         columns.description,
-        &to_minutes(&columns.reminders),
+        &to_minutes(columns.reminders.as_deref().unwrap_or_default()),
         &columns.participants,
         new.participant_names,
         columns.sequence,
         columns.status,
         jiff_sqlx::Timestamp::from(new.at) as jiff_sqlx::Timestamp,
         new.patience,
+        columns.reminders.is_some(),
     );
     Ok(done.execute(executor).await?.rows_affected() == 1)
 }
@@ -305,9 +306,16 @@ impl Tx {
                     )
                 returning s.event_id, s.calendar_id
             ), confirmed as (
-                update events e set state = 'confirmed', seq = $2::bigint + 1
-                from run where e.event_id = run.event_id and e.state = 'pending'
-                returning e.event_id, e.calendar_id
+                update events e set state = 'confirmed', seq = $2::bigint + 1,
+                    reminder_revision = exists (
+                        select from unnest(
+                            case when e.names_reminders then e.reminders else c.default_reminders end
+                        ) as wanted (minutes)
+                        where e.starts_at - make_interval(mins => wanted.minutes) > app_now()
+                    )::int
+                from run join calendars c using (calendar_id)
+                where e.event_id = run.event_id and e.state = 'pending'
+                returning e.event_id, e.calendar_id, e.reminder_revision
             ), cursor as (
                 update calendars c set last_seq = c.last_seq + 1
                 from confirmed where c.calendar_id = confirmed.calendar_id
@@ -315,6 +323,10 @@ impl Tx {
             ), queued as (
                 insert into outbox (key, kind, payload)
                 select event_id, 'confirm_participants', jsonb_build_object('saga_id', $1::uuid) from confirmed
+            ), reminded as (
+                insert into outbox (lane, key, kind, payload)
+                select 'reminders', event_id, 'set_reminders', jsonb_build_object('revision', reminder_revision)
+                from confirmed where reminder_revision > 0
             )
             insert into calendar_changes (calendar_id, seq, kind, by_name, payload)
             select calendar_id, last_seq, $3, $4, $5 from cursor

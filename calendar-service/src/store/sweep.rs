@@ -4,7 +4,7 @@
 use chassis::fault::Fault;
 use sqlx::postgres::PgQueryResult;
 
-use super::Store;
+use super::{RECENT_SECONDS, Store};
 
 impl Store {
     /// Sagas that ended more than a day ago.
@@ -45,6 +45,50 @@ impl Store {
             )
             "#,
             limit,
+        );
+        rows(done.execute(self.pool()).await)
+    }
+
+    /// Inbox entries that were seen more than 30 days ago.
+    pub async fn sweep_inboxes(&self, limit: i64) -> Result<u64, Fault> {
+        let done = sqlx::query!(
+            r#"
+            delete from inbox_entries where (account_id, seq) in (
+                select account_id, seq from inbox_entries where seen_at < app_now() - interval '30 days'
+                limit $1 for update skip locked
+            )
+            "#,
+            limit,
+        );
+        rows(done.execute(self.pool()).await)
+    }
+
+    /// Ids of deliveries that nobody repeats any more: 30 days.
+    pub async fn sweep_deliveries(&self, limit: i64) -> Result<u64, Fault> {
+        let done = sqlx::query!(
+            r#"
+            delete from deliveries where delivery_id in (
+                select delivery_id from deliveries where at < app_now() - interval '30 days'
+                limit $1 for update skip locked
+            )
+            "#,
+            limit,
+        );
+        rows(done.execute(self.pool()).await)
+    }
+
+    /// Reminders that are not recent any more, and who heard them.
+    pub async fn sweep_recent_reminders(&self, limit: i64) -> Result<u64, Fault> {
+        let done = sqlx::query!(
+            r#"
+            delete from recent_reminders where delivery_id in (
+                select delivery_id from recent_reminders
+                where delivered_at < app_now() - make_interval(secs => $2)
+                limit $1 for update skip locked
+            )
+            "#,
+            limit,
+            RECENT_SECONDS,
         );
         rows(done.execute(self.pool()).await)
     }

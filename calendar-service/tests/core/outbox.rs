@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use calendar_service::{MIGRATOR, event, outbox};
+use calendar_service::{MIGRATOR, event, outbox, store::Lane};
 use chassis::fault::{Fault, Reason};
 use serde_json::json;
 use sqlx::PgPool;
@@ -26,7 +26,7 @@ async fn words_about_one_event_go_in_order_and_others_do_not_wait(pool: PgPool) 
             .unwrap();
     }
     // One claim takes the head of each key only.
-    let heads = world.service.store.claim_outbox(10, 3.0).await.unwrap();
+    let heads = world.service.store.claim_outbox(Lane::Accounts, 10, 3.0).await.unwrap();
     let mut keys: Vec<_> = heads.iter().map(|row| (row.key, row.kind.as_str())).collect();
     keys.sort_unstable();
     let mut expected = [(one.event_id, "confirm_participants"), (other.event_id, "confirm_participants")];
@@ -64,9 +64,9 @@ async fn who_lost_the_lease_records_nothing(pool: PgPool) {
     world.calendar(&ann, "Home").await;
     world.event(&ann, "Home", json!({})).await.unwrap();
     let store = &world.service.store;
-    let frozen = store.claim_outbox(1, 3.0).await.unwrap().remove(0);
+    let frozen = store.claim_outbox(Lane::Accounts, 1, 3.0).await.unwrap().remove(0);
     world.advance(Duration::from_secs(4)).await;
-    let awake = store.claim_outbox(1, 3.0).await.unwrap().remove(0);
+    let awake = store.claim_outbox(Lane::Accounts, 1, 3.0).await.unwrap().remove(0);
     assert_eq!((frozen.outbox_id, frozen.fence + 1), (awake.outbox_id, awake.fence));
     let mut tx = store.begin().await.unwrap();
     assert!(!tx.outbox_delivered(&frozen).await.unwrap(), "the frozen one");

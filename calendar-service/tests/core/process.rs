@@ -14,8 +14,10 @@ use chassis::{
     service_token::ServiceToken,
 };
 use proto::calendar::v1::{
-    CloseTunnelsRequest, ListCalendarsRequest, RemoveAccountRequest, StatusRequest,
-    account_service_client::AccountServiceClient, calendar_service_client::CalendarServiceClient,
+    CloseTunnelsRequest, DeliverEventReminderRequest, DeliverNotificationRequest,
+    DeliverScheduledReminderRequest, FindPeerRequest, ListCalendarsRequest, RemoveAccountRequest,
+    StatusRequest, account_service_client::AccountServiceClient,
+    calendar_service_client::CalendarServiceClient, delivery_service_client::DeliveryServiceClient,
     tunnel_service_client::TunnelServiceClient,
 };
 use sqlx::PgPool;
@@ -51,6 +53,7 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
         database_connections: 4,
         // Nobody is there.
         auth_url: "http://127.0.0.1:9".parse().unwrap(),
+        notification_url: "http://127.0.0.1:9".parse().unwrap(),
         service_token: token.clone(),
         broadcast_scope: BroadcastScope::Everyone,
         limits: SocketLimits::default(),
@@ -89,11 +92,37 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
         Some(Reason::Unauthenticated)
     );
     assert_eq!(reason(accounts.remove_account(outbound(gone, &token)).await), None);
+    let mut deliveries = DeliveryServiceClient::new(channel.clone());
+    let peer = FindPeerRequest { account_id: Uuid::now_v7().to_string(), username: "ann".to_owned() };
+    assert_eq!(reason(deliveries.find_peer(peer.clone()).await), Some(Reason::Unauthenticated));
+    assert_eq!(reason(deliveries.find_peer(outbound(peer, &token)).await), Some(Reason::NotFound));
+    let notification = DeliverNotificationRequest {
+        id: "one".to_owned(),
+        account_id: Uuid::now_v7().to_string(),
+        message: "hello".to_owned(),
+        device_id: String::new(),
+    };
+    let deliver = deliveries.deliver_notification(notification.clone()).await;
+    assert_eq!(reason(deliver), Some(Reason::Unauthenticated));
+    assert_eq!(reason(deliveries.deliver_notification(outbound(notification, &token)).await), None);
+    let due = DeliverEventReminderRequest {
+        id: "two".to_owned(),
+        event_id: Uuid::now_v7().to_string(),
+        minutes_before: 5,
+        starts_at: "2030-05-01T16:00:00Z".to_owned(),
+        late: false,
+    };
+    assert_eq!(reason(deliveries.deliver_event_reminder(outbound(due.clone(), &token)).await), None, "gone");
+    let odd = DeliverEventReminderRequest { starts_at: "soon".to_owned(), ..due };
+    assert_eq!(reason(deliveries.deliver_event_reminder(outbound(odd, &token)).await), Some(Reason::Invalid));
+    let scheduled = DeliverScheduledReminderRequest::default();
+    let nameless = deliveries.deliver_scheduled_reminder(outbound(scheduled, &token)).await;
+    assert_eq!(reason(nameless), Some(Reason::Invalid));
     let mut tunnels = TunnelServiceClient::new(channel);
     let close = CloseTunnelsRequest { gateway_id: "g".to_owned() };
     assert_eq!(reason(tunnels.close_tunnels(close.clone()).await), Some(Reason::Unauthenticated));
     assert_eq!(tunnels.close_tunnels(outbound(close, &token)).await.unwrap().into_inner().closed, 0);
-    drop((calendars, accounts, tunnels));
+    drop((calendars, accounts, deliveries, tunnels));
 
     lifecycle.drain();
     let ended = timeout(Duration::from_secs(8), running).await;

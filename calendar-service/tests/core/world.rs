@@ -9,6 +9,7 @@ use calendar_service::{
     model::{CalendarView, EventFields, EventView},
     outbox,
     password::Passwords,
+    reminder::Reminders,
     saga::{Participants, runner},
     service::{Nudge, Service},
     store::Store,
@@ -24,28 +25,32 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::auth_double::AuthDouble;
+use crate::{auth_double::AuthDouble, notification_double::NotificationDouble};
 
 /// Everything a test needs. `service` is one instance of the service; others
 /// over the same database come from [`World::instance`].
 pub(crate) struct World {
     pub(crate) pool: PgPool,
     pub(crate) auth: AuthDouble,
+    pub(crate) notification: NotificationDouble,
     pub(crate) service: Service,
-    address: String,
+    auth_address: String,
+    notification_address: String,
 }
 
 impl World {
     pub(crate) async fn new(pool: PgPool) -> Self {
         let auth = AuthDouble::default();
-        let address = auth.serve().await;
-        let service = instance(&pool, &address);
-        Self { pool, auth, service, address }
+        let auth_address = auth.serve().await;
+        let notification = NotificationDouble::default();
+        let notification_address = notification.serve().await;
+        let service = instance(&pool, &auth_address, &notification_address);
+        Self { pool, auth, notification, service, auth_address, notification_address }
     }
 
     /// Another instance over the same database.
     pub(crate) fn instance(&self) -> Service {
-        instance(&self.pool, &self.address)
+        instance(&self.pool, &self.auth_address, &self.notification_address)
     }
 
     /// Somebody with an account.
@@ -122,13 +127,14 @@ impl World {
     }
 }
 
-fn instance(pool: &PgPool, address: &str) -> Service {
+fn instance(pool: &PgPool, auth: &str, notification: &str) -> Service {
     let token = ServiceToken::random();
     Service {
         store: Store::new(pool.clone()),
         bus: Arc::new(MemoryBus::new()),
         passwords: Passwords::new(),
-        participants: Participants::new(channel(address).unwrap(), token),
+        participants: Participants::new(channel(auth).unwrap(), token.clone()),
+        reminders: Reminders::new(channel(notification).unwrap(), token),
         nudge: Nudge::default(),
         lifecycle: Lifecycle::new(),
     }

@@ -12,6 +12,7 @@ use calendar_service::{
     calendar::{self, NewCalendar},
     model::{ChangeKind, NewChange, Role},
     password::Passwords,
+    reminder::Reminders,
     service::{Nudge, Service},
     socket::{BroadcastScope, SessionBook, SocketLimits, SocketParts, Sockets},
     store::Store,
@@ -20,15 +21,22 @@ use chassis::{
     clock::{Clock as _, SystemClock},
     fault::Fault,
     lifecycle::Lifecycle,
+    rpc::channel,
+    service_token::ServiceToken,
     tokens::{AUDIENCE, BearerToken, Claims, ISSUER, Identity, KeySource, PURPOSE_ACCESS, Verifier},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
-use crate::{client::Client, participants};
+use crate::{
+    client::{Client, SOON},
+    notification_double::NotificationDouble,
+    participants,
+};
 
 /// The key pair of RFC 8037, appendix A.
 const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
@@ -50,6 +58,7 @@ pub(crate) struct Plan {
 /// A running instance; stopped when dropped.
 pub(crate) struct House {
     pub(crate) service: Service,
+    pub(crate) notification: NotificationDouble,
     pub(crate) sockets: Sockets,
     pub(crate) address: SocketAddr,
     pub(crate) book: Arc<Book>,
@@ -86,11 +95,14 @@ impl House {
     /// Instances on one bus are one system; on two they only share the log.
     pub(crate) async fn open_on(pool: &PgPool, plan: Plan, bus: Arc<dyn RoomBus>) -> Self {
         chassis::install_crypto_provider();
+        let notification = NotificationDouble::default();
+        let clock = channel(&notification.serve().await).unwrap();
         let service = Service {
             store: Store::new(pool.clone()),
             bus,
             passwords: Passwords::new(),
             participants: participants::start().await,
+            reminders: Reminders::new(clock, ServiceToken::random()),
             nudge: Nudge::default(),
             lifecycle: Lifecycle::new(),
         };
@@ -109,7 +121,7 @@ impl House {
             let sockets = sockets.clone();
             async move { sockets.serve(listener).await }
         });
-        Self { service, sockets, address, book, serving }
+        Self { service, notification, sockets, address, book, serving }
     }
 
     /// A calendar of this owner.
@@ -158,6 +170,17 @@ impl House {
 
     pub(crate) async fn connect(&self, person: &Person) -> Client {
         Client::connect(self.address, &person.token(), &[]).await.unwrap()
+    }
+
+    /// Closes a connection, and waits until the house knows.
+    pub(crate) async fn part(&self, mut client: Client) {
+        let before = self.sockets.count();
+        client.send(Message::Close(None)).await;
+        let patience = tokio::time::Instant::now() + SOON;
+        while self.sockets.count() >= before {
+            assert!(tokio::time::Instant::now() < patience, "the house does not notice");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// Connects, and joins a room without a password.

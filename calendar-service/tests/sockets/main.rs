@@ -3,13 +3,19 @@
 //! its list of ended sessions, and a participant side that agrees to everything.
 
 mod client;
+mod commands;
 mod endings;
 mod house;
 mod idempotency;
+mod inbox;
 mod ledger;
 mod limits;
 mod malformed;
+#[path = "../core/notification_double.rs"]
+#[expect(dead_code, reason = "what it knows of events is the business of the other tests")]
+mod notification_double;
 mod participants;
+mod recent;
 mod rooms;
 mod socket_io_client;
 mod socketio;

@@ -8,7 +8,7 @@ fn fields(body: &Value) -> EventFields {
 }
 
 fn read(body: &Value) -> Result<EventContent, Fault> {
-    merge(fields(body), None, &[30], FieldErrors::new())
+    merge(fields(body), None, FieldErrors::new())
 }
 
 fn complaints(result: Result<EventContent, Fault>) -> Vec<String> {
@@ -51,7 +51,7 @@ fn a_wall_clock_is_read_in_the_zone_of_the_same_object() {
         (without.when.start_text().as_str(), without.when.zone().name()),
         ("2026-03-01T19:00:00Z", "UTC")
     );
-    assert_eq!(without.reminders, [30], "the calendar's default");
+    assert_eq!(without.reminders, None, "the calendar's hold");
 }
 
 #[test]
@@ -72,22 +72,20 @@ fn every_complaint_is_named_at_once() {
 #[test]
 fn a_patch_changes_what_it_says() {
     let base = dinner();
-    let patch = |body: &Value| merge(fields(body), Some(&base), &[30], FieldErrors::new());
+    let patch = |body: &Value| merge(fields(body), Some(&base), FieldErrors::new());
     let moved = patch(&json!({ "event_end": "2026-03-01T22:00:00" })).unwrap();
     assert_eq!(moved.when.end_text(), "2026-03-01T21:00:00Z", "read in the event's zone");
     assert_eq!(
-        (moved.name.as_str(), moved.location.as_str(), &*moved.reminders),
-        ("Dinner", "Home", &[10][..])
+        (moved.name.as_str(), moved.location.as_str(), moved.reminders),
+        ("Dinner", "Home", Some(vec![10]))
     );
 
     let zoned = patch(&json!({ "time_zone": "Asia/Tokyo" })).unwrap();
     assert_eq!((zoned.when.start_text(), zoned.when.zone().name()), (base.when.start_text(), "Asia/Tokyo"));
 
     let cleared = patch(&json!({ "location": null, "reminders": null, "time_zone": null })).unwrap();
-    assert_eq!(
-        (cleared.location.as_str(), &*cleared.reminders, cleared.when.zone().name()),
-        ("", &[30][..], "UTC")
-    );
+    assert_eq!((cleared.location.as_str(), cleared.reminders, cleared.when.zone().name()), ("", None, "UTC"));
+    assert_eq!(patch(&json!({ "reminders": [] })).unwrap().reminders, Some(Vec::new()), "none at all");
 
     assert_eq!(complaints(patch(&json!({ "event_name": null }))), ["event_name"]);
     assert_eq!(
@@ -127,6 +125,7 @@ fn an_event_has_these_keys() {
             calendar_name: "c",
             created_by: "ann",
             participants: vec!["ann".to_owned()],
+            default_reminders: &[30],
             revision: 1,
             created_at: jiff::Timestamp::UNIX_EPOCH,
             updated_at: jiff::Timestamp::UNIX_EPOCH,

@@ -29,7 +29,7 @@ fn when() -> impl Strategy<Value = When> {
 }
 
 fn content() -> impl Strategy<Value = EventContent> {
-    let reminders = prop::collection::btree_set(0_u32..50_000, 0..5);
+    let reminders = prop::option::of(prop::collection::btree_set(0_u32..50_000, 0..5));
     let participants = prop::collection::btree_set(1_u128..30, 1..6);
     ("[^\\p{Z}\\pC]\\PC{0,99}", when(), "[\\PC\n\t]{0,60}", "[\\PC\n\t]{0,300}", reminders, participants)
         .prop_map(|(name, when, location, description, reminders, participants)| EventContent {
@@ -37,7 +37,7 @@ fn content() -> impl Strategy<Value = EventContent> {
             when,
             location,
             description,
-            reminders: reminders.into_iter().collect(),
+            reminders: reminders.map(|minutes| minutes.into_iter().collect()),
             participants: participants.into_iter().map(Uuid::from_u128).collect(),
         })
 }
@@ -114,7 +114,7 @@ proptest! {
         let text = |name: &str| event.find_prop(name).map(|p| p.val.as_ref().to_owned()).unwrap_or_default();
         prop_assert_eq!(text("UID"), Uuid::from_u128(7).to_string());
         prop_assert_eq!(text("SUMMARY"), content.name);
-        prop_assert_eq!(event.components.len(), content.reminders.len());
+        prop_assert_eq!(event.components.len(), content.reminders.unwrap_or_default().len());
     }
 }
 
@@ -130,7 +130,7 @@ fn an_object_reads_like_this() {
         },
         location: String::new(),
         description: "two\nlines".to_owned(),
-        reminders: vec![15],
+        reminders: Some(vec![15]),
         participants: vec![Uuid::from_u128(1)],
     };
     let expected = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Shared Calendar//calendar-service//EN\r\n\
@@ -154,8 +154,33 @@ fn the_second_one_of_a_repeated_hour_is_kept() {
         when: when.clone(),
         location: String::new(),
         description: String::new(),
-        reminders: Vec::new(),
+        reminders: None,
         participants: Vec::new(),
     };
     assert_eq!(columns(&compose(&content, stamp())).unwrap().when, when);
+}
+
+#[test]
+fn to_have_no_reminders_is_not_to_name_any() {
+    let named = |reminders: Option<Vec<u32>>| {
+        let content = EventContent {
+            name: "x".to_owned(),
+            when: When::Days {
+                first: Date::constant(2030, 5, 1),
+                last: Date::constant(2030, 5, 1),
+                zone: Zone::utc(),
+            },
+            location: String::new(),
+            description: String::new(),
+            reminders,
+            participants: Vec::new(),
+        };
+        compose(&content, stamp())
+    };
+    assert_eq!(columns(&named(None)).unwrap().reminders, None);
+    assert!(named(Some(Vec::new())).contains("\r\nX-SHARED-CALENDAR-NO-REMINDERS:TRUE\r\n"));
+    // An alarm of another kind says nothing of ours.
+    let sounding = named(None)
+        .replace("END:VEVENT", "BEGIN:VALARM\r\nACTION:AUDIO\r\nTRIGGER:-PT7M\r\nEND:VALARM\r\nEND:VEVENT");
+    assert_eq!(columns(&sounding).unwrap().reminders, None);
 }

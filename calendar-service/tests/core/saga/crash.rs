@@ -8,6 +8,7 @@ use calendar_service::{
     MIGRATOR, event, outbox,
     saga::{FAILPOINTS, runner},
     service::Service,
+    store::Lane,
 };
 use chassis::{
     failpoint::{self, Action},
@@ -53,7 +54,7 @@ fn is_back(point: &str) -> bool {
 
 /// An instance with its background work.
 fn start(service: &Service) -> [tokio::task::JoinHandle<()>; 2] {
-    [tokio::spawn(runner::run(service.clone())), tokio::spawn(outbox::run(service.clone()))]
+    [tokio::spawn(runner::run(service.clone())), tokio::spawn(outbox::run(service.clone(), Lane::Accounts))]
 }
 
 async fn create(service: &Service, ann: &Identity) -> &'static str {
