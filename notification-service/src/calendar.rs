@@ -60,8 +60,7 @@ impl CalendarClient {
     /// The account of a username, when it is the caller's or they share a
     /// calendar. `not_found`.
     pub(crate) async fn find_peer(&self, account_id: Uuid, username: &str) -> Result<Uuid, Fault> {
-        let request =
-            FindPeerRequest { account_id: account_id.to_string(), username: username.to_owned() };
+        let request = FindPeerRequest { account_id: account_id.to_string(), username: username.to_owned() };
         let mut client = self.client.clone();
         let answer = match timeout(ASK, client.find_peer(outbound(request, &self.token))).await {
             Ok(answer) => answer.map_err(|status| Fault::from_status(&status)),

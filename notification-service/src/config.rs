@@ -1,7 +1,13 @@
 //! Settings: each with its variable and default; what they mean is proved by
 //! [`Config`]'s `TryFrom`.
 
-use std::{fmt, io, net::{IpAddr, SocketAddr}, path::PathBuf, str::FromStr as _, sync::Arc};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr as _,
+    sync::Arc,
+};
 
 use chassis::service_token::ServiceToken;
 use ipnet::IpNet;

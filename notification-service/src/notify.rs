@@ -50,11 +50,8 @@ pub async fn notify(
     }
     check(&new)?;
     let is_self = username.is_empty() || username.to_lowercase() == who.username.to_lowercase();
-    let account_id = if is_self {
-        who.account_id
-    } else {
-        service.calendar.find_peer(who.account_id, username).await?
-    };
+    let account_id =
+        if is_self { who.account_id } else { service.calendar.find_peer(who.account_id, username).await? };
     // Ids are the sender's: another sender's same id is another notification.
     let id = new.id.as_ref().map(|id| format!("{}:{id}", who.account_id));
     deliver(service, account_id, NewNotification { id, ..new }).await
@@ -102,7 +99,8 @@ async fn deliver(service: &Service, account_id: Uuid, new: NewNotification) -> R
         kind: NOTIFICATION_INBOX,
         account_id: Some(account_id),
         dedupe: id,
-        payload: notification_inbox::Payload { message: message.clone(), device_id: device_id.clone() }.to_json(),
+        payload: notification_inbox::Payload { message: message.clone(), device_id: device_id.clone() }
+            .to_json(),
         lane: LANE.to_owned(),
     };
     let mut tx = service.store.begin().await?;

@@ -94,11 +94,8 @@ pub async fn set_event_reminders(service: &Service, event: &EventReminders) -> R
 
 fn reminder(event: &EventReminders, start: Timestamp, minutes: u32) -> NewReminder {
     let before = SignedDuration::from_mins(i64::from(minutes));
-    let payload = event_reminder::Payload {
-        event_id: event.event_id,
-        minutes,
-        starts_at: event.starts_at.clone(),
-    };
+    let payload =
+        event_reminder::Payload { event_id: event.event_id, minutes, starts_at: event.starts_at.clone() };
     // Before the first instant there is: passed long ago.
     let due_at = start.saturating_sub(before).unwrap_or(Timestamp::MIN);
     NewReminder { due_at, payload: payload.to_json() }

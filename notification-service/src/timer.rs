@@ -37,11 +37,7 @@ pub fn not_found() -> Fault {
 }
 
 /// Sets a timer, for an account or for nobody. `invalid`.
-pub async fn create(
-    service: &Service,
-    account_id: Option<Uuid>,
-    new: &NewTimer,
-) -> Result<TimerView, Fault> {
+pub async fn create(service: &Service, account_id: Option<Uuid>, new: &NewTimer) -> Result<TimerView, Fault> {
     let mut errors = FieldErrors::new();
     let total = read_total(new).map_err(|(field, complaint)| errors.add(field, complaint)).ok();
     let target = errors.take("url", Target::parse(&new.url, &service.guard));
@@ -83,7 +79,8 @@ pub async fn list(
     account_id: Uuid,
     page: TimerPage,
 ) -> Result<(Vec<TimerView>, Option<(Timestamp, Uuid)>), Fault> {
-    let mut timers = service.store.timers(TIMER, account_id, TimerPage { limit: page.limit + 1, ..page }).await?;
+    let mut timers =
+        service.store.timers(TIMER, account_id, TimerPage { limit: page.limit + 1, ..page }).await?;
     let more = timers.len() as i64 > page.limit;
     timers.truncate(page.limit as usize);
     let next = timers.last().filter(|_| more).map(|last| (last.created_at, last.timer_id));

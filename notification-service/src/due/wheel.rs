@@ -29,8 +29,8 @@ impl Wheel {
 
     /// Adds a moment, rounded up; false: it is there already, or far beyond the others.
     pub(super) fn add(&mut self, at: Timestamp) -> bool {
-        let moment = at.as_microsecond().div_euclid(1000)
-            + i64::from(at.as_microsecond().rem_euclid(1000) > 0);
+        let moment =
+            at.as_microsecond().div_euclid(1000) + i64::from(at.as_microsecond().rem_euclid(1000) > 0);
         let added = self.moments.insert(moment);
         if self.moments.len() > MOST {
             return self.moments.pop_last() != Some(moment) && added;

@@ -52,9 +52,10 @@ pub(super) fn page(request: &wire::ListTimersRequest) -> Result<TimerPage, Fault
     };
     let before = match request.cursor.as_str() {
         "" => None,
-        cursor => Some(read_cursor(cursor).ok_or_else(|| {
-            Fault::invalid("cursor", "must be the next_cursor of an earlier answer")
-        })?),
+        cursor => Some(
+            read_cursor(cursor)
+                .ok_or_else(|| Fault::invalid("cursor", "must be the next_cursor of an earlier answer"))?,
+        ),
     };
     let limit = if request.limit == 0 { USUAL_PAGE } else { request.limit.min(LONGEST_PAGE) };
     Ok(TimerPage { state, before, limit: i64::from(limit) })

@@ -96,13 +96,16 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let heard = Instant::now();
-        let mut claim = Claim { now: Timestamp::UNIX_EPOCH, heard, seen: 0, works: Vec::with_capacity(rows.len()) };
+        let mut claim =
+            Claim { now: Timestamp::UNIX_EPOCH, heard, seen: 0, works: Vec::with_capacity(rows.len()) };
         let mut lane: Arc<str> = "".into();
         for row in rows {
             claim.now = row.now.to_jiff();
             claim.seen = row.seen as usize;
             // One row without work: nothing was claimed.
-            let (Some(work_id), Some(kind), Some(payload)) = (row.work_id, row.kind, row.payload) else { continue };
+            let (Some(work_id), Some(kind), Some(payload)) = (row.work_id, row.kind, row.payload) else {
+                continue;
+            };
             let (Some(due_at), Some(fence)) = (row.due_at, row.fence) else { continue };
             let Some(kind) = order.kinds.iter().find(|known| known.0 == kind) else { continue };
             let name = row.lane.unwrap_or_default();

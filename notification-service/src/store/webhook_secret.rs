@@ -35,7 +35,8 @@ impl Store {
         );
         let Some(row) = row.fetch_optional(self.pool()).await? else { return Ok(None) };
         let current = Secret::from_bytes(&row.secret).ok_or_else(corrupt)?;
-        let previous = row.previous.map(|bytes| Secret::from_bytes(&bytes).ok_or_else(corrupt)).transpose()?;
+        let previous =
+            row.previous.map(|bytes| Secret::from_bytes(&bytes).ok_or_else(corrupt)).transpose()?;
         Ok(Some(SigningSecrets { current, previous }))
     }
 

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn a_webhook_is_tried_eight_times() {
         let mut rng = StdRng::seed_from_u64(1);
-        let delays: Vec<_> = (0..).map_while(|failures| Schedule::webhook().after(failures, &mut rng)).collect();
+        let delays: Vec<_> =
+            (0..).map_while(|failures| Schedule::webhook().after(failures, &mut rng)).collect();
         assert_eq!(delays.len(), 7);
     }
 

@@ -33,7 +33,8 @@ mod tests {
     fn it_is_what_the_specification_says() {
         let secret = Secret::from_bytes(&[7; 32]).unwrap();
         let secrets = SigningSecrets { current: secret, previous: None };
-        let signature = sign(&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let signature =
+            sign(&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,YO/ulmd+VFtlnbodv7yLOOsS6RlBZ48h++gXZrGOpZo=");
     }
 

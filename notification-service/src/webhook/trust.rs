@@ -13,7 +13,8 @@ pub fn trust(ca_file: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
         let unreadable = |error| io::Error::other(format!("{}: {error}", path.display()));
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
+        let certificates =
+            CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
         let before = roots.len();
         for certificate in certificates {
             let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;

@@ -7,8 +7,8 @@ use std::{
 
 use chassis::fault::{Fault, Reason};
 use proto::calendar::v1::{
-    DeliverEventReminderRequest, DeliverNotificationRequest, DeliverResponse, DeliverScheduledReminderRequest,
-    FindPeerRequest, FindPeerResponse,
+    DeliverEventReminderRequest, DeliverNotificationRequest, DeliverResponse,
+    DeliverScheduledReminderRequest, FindPeerRequest, FindPeerResponse,
     delivery_service_server::{DeliveryService, DeliveryServiceServer},
 };
 use tokio::net::TcpListener;

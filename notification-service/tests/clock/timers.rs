@@ -134,7 +134,8 @@ async fn bad_wishes_name_their_fields(pool: PgPool) {
     };
     assert_eq!(fields(0, "nonsense").await, ["seconds", "url"]);
     assert_eq!(fields(315_576_001, "https://example.com").await, ["seconds"]);
-    for url in ["", "http://10.0.0.1/", "http://169.254.169.254/", "http://0x0a000001/", "ftp://example.com"] {
+    for url in ["", "http://10.0.0.1/", "http://169.254.169.254/", "http://0x0a000001/", "ftp://example.com"]
+    {
         assert_eq!(fields(1, url).await, ["url"], "{url}");
     }
     assert_eq!(world.count("select count(*) from due_work").await, 0);
