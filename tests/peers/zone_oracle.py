@@ -25,18 +25,18 @@ def offset(zone, at):
 
 
 def changes(zone):
-    """Where the offset changes: looked for every six hours, then halved down to the second."""
+    """Where the offset changes: looked for every day, then halved down to the second."""
     at, end = second(datetime(2024, 1, 1, tzinfo=timezone.utc)), second(datetime(2031, 1, 1, tzinfo=timezone.utc))
     before = offset(zone, at)
     while at < end:
-        after = offset(zone, at + 21600)
+        after = offset(zone, at + 86400)
         if after != before:
-            low, high = at, at + 21600
+            low, high = at, at + 86400
             while high - low > 1:
                 middle = (low + high) // 2
                 low, high = (middle, high) if offset(zone, middle) == before else (low, middle)
             yield high, int(before.total_seconds()), int(after.total_seconds())
-        at, before = at + 21600, after
+        at, before = at + 86400, after
 
 
 if sys.argv[1:] == ["changes"]:

@@ -1,10 +1,12 @@
 //! `due_work`, as the engine claims it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chassis::fault::Fault;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Store;
 use crate::model::{Kind, Work};
@@ -41,6 +43,44 @@ pub(crate) struct Claim {
     pub(crate) works: Vec<Work>,
 }
 
+/// A claimed row, or none beside the clock.
+struct Row {
+    now: jiff_sqlx::Timestamp,
+    seen: i64,
+    work_id: Option<Uuid>,
+    kind: Option<String>,
+    account_id: Option<Uuid>,
+    payload: Option<Value>,
+    lane: Option<String>,
+    due_at: Option<jiff_sqlx::Timestamp>,
+    fired_at: Option<jiff_sqlx::Timestamp>,
+    attempts: Option<i32>,
+    failures: Option<i32>,
+    fence: Option<i64>,
+}
+
+// === impl Row ===
+
+impl Row {
+    fn work(self, kinds: &[Kind], now: Timestamp, heard: Instant) -> Option<Work> {
+        let kind = self.kind?;
+        Some(Work {
+            work_id: self.work_id?,
+            kind: *kinds.iter().find(|known| known.0 == kind)?,
+            account_id: self.account_id,
+            payload: self.payload?,
+            lane: self.lane?.into(),
+            due_at: self.due_at?.to_jiff(),
+            fired_at: self.fired_at?.to_jiff(),
+            attempts: self.attempts?,
+            failures: self.failures?,
+            fence: self.fence?,
+            claimed_at: now,
+            heard,
+        })
+    }
+}
+
 impl Store {
     /// Claims what is due, the longest due first, lane by lane.
     pub(crate) async fn claim(&self, order: &ClaimOrder) -> Result<Claim, Fault> {
@@ -49,7 +89,8 @@ impl Store {
             order.lanes.iter().map(|(lane, room)| (lane.clone(), *room as i32)).unzip();
         // Two things keep the plan what it is, whatever the statistics say: the
         // limit is a constant, and the rows to update come as an array.
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Row,
             r#"
             with clock as materialized (select app_now() as now),
             due as materialized (
@@ -96,38 +137,10 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let heard = Instant::now();
-        let mut claim =
-            Claim { now: Timestamp::UNIX_EPOCH, heard, seen: 0, works: Vec::with_capacity(rows.len()) };
-        let mut lane: Arc<str> = "".into();
-        for row in rows {
-            claim.now = row.now.to_jiff();
-            claim.seen = row.seen as usize;
-            // One row without work: nothing was claimed.
-            let (Some(work_id), Some(kind), Some(payload)) = (row.work_id, row.kind, row.payload) else {
-                continue;
-            };
-            let (Some(due_at), Some(fence)) = (row.due_at, row.fence) else { continue };
-            let Some(kind) = order.kinds.iter().find(|known| known.0 == kind) else { continue };
-            let name = row.lane.unwrap_or_default();
-            if *lane != *name {
-                lane = name.into();
-            }
-            claim.works.push(Work {
-                work_id,
-                kind: *kind,
-                account_id: row.account_id,
-                payload,
-                lane: Arc::clone(&lane),
-                due_at: due_at.to_jiff(),
-                fired_at: row.fired_at.map_or(claim.now, |at| at.to_jiff()),
-                attempts: row.attempts.unwrap_or_default(),
-                failures: row.failures.unwrap_or_default(),
-                fence,
-                claimed_at: claim.now,
-                heard,
-            });
-        }
-        Ok(claim)
+        let (now, seen) =
+            rows.first().map_or((Timestamp::UNIX_EPOCH, 0), |row| (row.now.to_jiff(), row.seen));
+        let works = rows.into_iter().filter_map(|row| row.work(&order.kinds, now, heard)).collect();
+        Ok(Claim { now, heard, seen: seen as usize, works })
     }
 
     /// The database's clock, and the moments within `horizon` at which something

@@ -101,17 +101,17 @@ impl Client {
 
     async fn exchange(&self, target: &Target, message: &Message<'_>) -> Result<u16, Failure> {
         let origin = target.origin();
-        let mut request = request(target, message).ok_or(Failure::Unusable)?;
-        // A connection that waited may be closed by now. Then the request was
-        // not sent, and comes back.
-        while let Some(mut sender) = self.shared.pool.take(&origin) {
-            match sender.try_send_request(request).await {
-                Ok(answer) => return self.finish(origin, sender, answer).await,
-                Err(mut error) => request = error.take_message().ok_or(Failure::Broken)?,
-            }
+        let request = || request(target, message).ok_or(Failure::Unusable);
+        // A connection that waited may be closed by its other end in this moment,
+        // which is nobody's failure. Whether the request got through is not known
+        // then; its id makes a repeat harmless.
+        if let Some(mut sender) = self.shared.pool.take(&origin)
+            && let Ok(answer) = sender.send_request(request()?).await
+        {
+            return self.finish(origin, sender, answer).await;
         }
         let mut sender = self.shared.connector.connect(&origin).await?;
-        let answer = sender.send_request(request).await.map_err(|_| Failure::Broken)?;
+        let answer = sender.send_request(request()?).await.map_err(|_| Failure::Broken)?;
         self.finish(origin, sender, answer).await
     }
 

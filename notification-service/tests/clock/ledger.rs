@@ -71,7 +71,7 @@ async fn ten_thousand_timers_survive_fifty_kills(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn recording_before_the_post_loses_some(pool: PgPool) {
     let mut world = World::new(pool).await;
-    world.at_once = (48, 48);
+    world.at_once = (24, 24);
     let outcome = run(&world, 2000, 20, true).await;
     assert!(outcome.lost > 0, "the negative control is green: {outcome:?}");
 }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -134,13 +135,12 @@ impl Receiver {
         self.log().iter().map(|got| got.header("webhook-id").to_owned()).collect()
     }
 
-    /// Waits until this many requests have come, 20 seconds at most.
+    /// Waits until this many requests have come, 40 seconds at most.
     pub(crate) async fn until(&self, count: usize) {
         let mut seen = self.count.subscribe();
         let waiting = seen.wait_for(|seen| *seen >= count);
-        if tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.is_err() {
-            panic!("waited for {count} requests, {} came", self.count());
-        }
+        let in_time = tokio::time::timeout(Duration::from_secs(40), waiting).await.is_ok();
+        assert!(in_time, "waited for {count} requests, {} came", self.count());
     }
 
     fn lifecycle(&self) -> Lifecycle {

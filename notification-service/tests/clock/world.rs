@@ -91,7 +91,7 @@ impl World {
     pub(crate) async fn many(&self, account: Uuid, count: i32, window: f64) {
         sqlx::query(
             "insert into due_work (work_id, kind, account_id, payload, lane, due_at, next_at, created_at)
-             select gen_random_uuid(), 'timer', $1, jsonb_build_object('url', $2), $3, at, at, now
+             select gen_random_uuid(), 'timer', $1, jsonb_build_object('url', $2::text), $3, at, at, now
              from (
                  select now, now + random() * make_interval(secs => $5) as at
                  from (select app_now() as now) c, generate_series(1, $4)
@@ -188,9 +188,9 @@ pub(crate) fn code<T>(result: &Result<T, Fault>) -> &'static str {
     result.as_ref().map_or_else(|fault| fault.reason.as_str(), |_| "ok")
 }
 
-/// Waits until `condition` holds, 20 seconds at most.
+/// Waits until `condition` holds, 40 seconds at most.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
+    let patience = tokio::time::Instant::now() + Duration::from_secs(40);
     while !condition().await {
         assert!(tokio::time::Instant::now() < patience, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
