@@ -63,7 +63,20 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
 
 /// The pool of the service's database, not connected yet.
 pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
-    postgres::connect(&config.database_url, config.database_connections).map_err(RunError::Database)
+    let pool = postgres::connect(&config.database_url, config.database_connections);
+    let pool = pool.map_err(RunError::Database)?;
+    // Every statement here is about the beginning of an index, or about rows named
+    // one by one, and is to be planned like that: what is due lies where the
+    // statistics see next to nothing, so that the planner would rather read and
+    // sort the whole backlog, or the whole table, at each claim.
+    let options = (*pool.connect_options()).clone().options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_bitmapscan", "off"),
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
+    ]);
+    pool.set_connect_options(options);
+    Ok(pool)
 }
 
 // === impl App ===

@@ -149,10 +149,15 @@ impl Store {
         let rows = sqlx::query!(
             r#"
             with clock as materialized (select app_now() as now),
+            -- The rows are bounded: the next look finds those behind them.
             near as (
-                select distinct date_trunc('milliseconds', d.next_at) as at from due_work d
-                where d.state = 'open' and d.next_at > (select now from clock)
-                    and d.next_at <= (select now from clock) + make_interval(secs => $1)
+                select distinct date_trunc('milliseconds', d.next_at) as at from (
+                    select next_at from due_work
+                    where state = 'open' and next_at > (select now from clock)
+                        and next_at <= (select now from clock) + make_interval(secs => $1)
+                    order by next_at
+                    limit 20000
+                ) as d
             )
             select clock.now as "now!", n.at as "at?" from clock left join near n on true
             "#,

@@ -39,14 +39,12 @@ impl Store {
                     finished_at = case s.state when 'open' then null else clock.now end
                 from said s, clock
                 where d.work_id = s.work_id and d.fence = s.fence and d.state = 'open'
-                returning d.work_id, d.attempts
+                returning d.work_id, d.attempts, s.status, s.took, s.failure, s.is_request, clock.now
             ),
             ledger as (
                 insert into deliveries (work_id, attempt, started_at, duration_ms, status, failure)
-                select r.work_id, r.attempts, clock.now - make_interval(secs => s.took / 1000.0), s.took, s.status,
-                    s.failure
-                from recorded r join said s using (work_id), clock
-                where s.is_request
+                select work_id, attempts, now - make_interval(secs => took / 1000.0), took, status, failure
+                from recorded where is_request
             )
             select count(*) as "recorded!" from recorded
             "#,

@@ -32,7 +32,7 @@ impl Freezer {
     fn start(world: &World) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (lifecycle, handle) = (Lifecycle::new(), runtime.handle().clone());
-        let options = world.pool.connect_options().as_ref().clone();
+        let options = (*world.pool.connect_options()).clone();
         let other = {
             let _inside = runtime.enter();
             World {
