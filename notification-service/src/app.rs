@@ -1,6 +1,6 @@
 //! The composition root: the only file that names every part.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use chassis::{
     clock::SystemClock,
@@ -90,8 +90,8 @@ impl App {
         let tls = Arc::clone(&config.webhook_tls);
         let client = Client::new(config.webhook_allow.clone(), Arc::new(SystemResolver::default()), tls);
         let handlers = Arc::new(Handlers::all(store.clone(), client.clone(), &calendar));
-        let named = HashMap::from([(calendar::LANE, calendar::AT_ONCE)]);
-        let lanes = Lanes::new(config.deliveries, config.webhook_per_host, named);
+        let named = [(calendar::LANE, calendar::AT_ONCE)];
+        let lanes = Lanes::new(config.deliveries, config.webhook_per_host, &named);
         Ok(Self {
             engine: Engine::new(store.clone(), handlers, alarm.clone(), lanes),
             service: Service {

@@ -17,7 +17,7 @@ use crate::model::Work;
 pub struct Lanes {
     total: usize,
     usual: usize,
-    named: Arc<HashMap<&'static str, usize>>,
+    named: Arc<[(&'static str, usize)]>,
 }
 
 /// What is under way.
@@ -59,8 +59,8 @@ pub(super) struct Room {
 
 impl Lanes {
     /// At most `total` deliveries at once, `usual` of a lane, but for lanes named.
-    pub fn new(total: usize, usual: usize, named: HashMap<&'static str, usize>) -> Self {
-        Self { total: total.max(1), usual: usual.max(1), named: Arc::new(named) }
+    pub fn new(total: usize, usual: usize, named: &[(&'static str, usize)]) -> Self {
+        Self { total: total.max(1), usual: usual.max(1), named: named.into() }
     }
 
     /// Deliveries at once.
@@ -69,7 +69,7 @@ impl Lanes {
     }
 
     fn of(&self, lane: &str) -> usize {
-        self.named.get(lane).copied().unwrap_or(self.usual)
+        self.named.iter().find(|(name, _)| *name == lane).map_or(self.usual, |(_, limit)| *limit)
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_lane_is_left_out_until_half_of_it_is_free() {
-        let flight = Flight::new(Lanes::new(100, 4, HashMap::from([("calendar", 10)])));
+        let flight = Flight::new(Lanes::new(100, 4, &[("calendar", 10)]));
         assert_eq!((of("a", &flight), of("calendar", &flight)), (4, 10));
         let works: Vec<_> = (0..4).map(|id| work(id, "a")).collect();
         for (taken, left) in works.iter().zip([3, 2, 0, 0]) {
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_of_one_is_one() {
-        let flight = Flight::new(Lanes::new(1, 1, HashMap::new()));
+        let flight = Flight::new(Lanes::new(1, 1, &[]));
         let only = work(1, "a");
         flight.take(&only);
         assert_eq!((of("a", &flight), flight.room().total), (0, 0));
@@ -231,7 +231,7 @@ mod tests {
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
-                let flight = Flight::new(Lanes::new(total, usual, HashMap::new()));
+                let flight = Flight::new(Lanes::new(total, usual, &[]));
                 let (mut under_way, mut next) = (Vec::<Work>::new(), 0);
                 for (lane, takes) in steps {
                     let lane = ["a", "b", "c"][lane as usize];

@@ -45,7 +45,7 @@ impl Row {
             state,
             attempts: self.attempts.unsigned_abs(),
             last_status: self.last_status.unsigned_abs(),
-            fired_at: self.fired_at.map(|at| at.to_jiff()),
+            fired_at: self.fired_at.map(jiff_sqlx::Timestamp::to_jiff),
             due_at: self.due_at.to_jiff(),
             url: self.url.unwrap_or_default(),
             created_at: self.created_at.to_jiff(),

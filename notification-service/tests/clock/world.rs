@@ -1,6 +1,6 @@
 //! A database, the doubles, and instances of the service over them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chassis::{
     fault::Fault,
@@ -63,8 +63,8 @@ impl World {
         let store = Store::new(self.pool.clone());
         let calendar = CalendarClient::new(channel(&self.address).unwrap(), ServiceToken::random());
         let handlers = Handlers::all(store.clone(), client, &calendar);
-        let named = HashMap::from([(calendar::LANE, calendar::AT_ONCE)]);
-        let lanes = Lanes::new(self.at_once.0, self.at_once.1, named);
+        let named = [(calendar::LANE, calendar::AT_ONCE)];
+        let lanes = Lanes::new(self.at_once.0, self.at_once.1, &named);
         Engine::new(store, Arc::new(handlers), Alarm::default(), lanes)
     }
 
