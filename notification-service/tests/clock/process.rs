@@ -76,7 +76,8 @@ impl Process {
 
     async fn start_on(database: &str, calendar: &str, arguments: &[&str]) -> Self {
         let auth = serve_keys().await;
-        let usual = ["service", "--database-url", database, "--auth-url", &auth, "--calendar-url", calendar];
+        let usual =
+            ["service", "--database-url", database, "--auth-url", auth.as_str(), "--calendar-url", calendar];
         let local = ["--webhook-allow-cidrs", "127.0.0.0/8"];
         let line = Line::try_parse_from([&usual[..], &local, arguments].concat()).unwrap();
         let token = ServiceToken::random();
