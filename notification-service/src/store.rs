@@ -1,0 +1,61 @@
+//! The notification database. One table a file, and what the engine does with
+//! `due_work` in files of its own; a transaction is a value.
+
+use chassis::fault::Fault;
+use sqlx::{PgPool, PgTransaction};
+
+mod claim;
+mod event_revision;
+mod record;
+mod sweep;
+mod timer;
+mod webhook_secret;
+mod webhook_url;
+mod work;
+
+pub(crate) use self::{
+    claim::{CLAIM, ClaimOrder},
+    event_revision::NewReminder,
+    timer::Sight,
+    work::{DUE_CHANNEL, Due},
+};
+
+/// The database; clones share one pool.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// A transaction: everything that hangs off it becomes true at [`Tx::commit`],
+/// or nothing does.
+pub(crate) struct Tx {
+    inner: PgTransaction<'static>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// A store over this pool.
+    pub const fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for the statements of `store/` files.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction.
+    pub(crate) async fn begin(&self) -> Result<Tx, Fault> {
+        Ok(Tx { inner: self.pool.begin().await? })
+    }
+}
+
+// === impl Tx ===
+
+impl Tx {
+    /// Makes it true.
+    pub(crate) async fn commit(self) -> Result<(), Fault> {
+        Ok(self.inner.commit().await?)
+    }
+}
