@@ -162,11 +162,8 @@ async fn what_is_malformed_is_400_and_named() {
         ("[{}", vec!["body"]),
     ] {
         let answer = house.json(body).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str(), fields(&answer)),
-            (400, "invalid", named.iter().map(ToString::to_string).collect()),
-            "{body}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid"), "{body}");
+        assert_eq!(fields(&answer), named, "{body}");
     }
     let too_many = format!("[{}]", vec!["{}"; 1001].join(","));
     assert_eq!(fields(&house.json(&too_many).await), ["body"]);
