@@ -56,7 +56,7 @@ export const activity = folder(
   request("Record another batch with its key", "POST /v1/event", {
     headers: { "Idempotency-Key": "{{run}}-batch" },
     body: [{ ...event, deviceId: "another" }],
-    then: [refused(422, "idempotency_key_reused")],
+    then: [refused(422, "idempotency_mismatch")],
   }),
   request("Record lines", "POST /v1/event", {
     headers: { "Content-Type": "application/x-ndjson" },

@@ -107,12 +107,6 @@ impl Problem {
         Self::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", title)
     }
 
-    /// 422: the key of an earlier request, with another body.
-    pub fn key_reused() -> Self {
-        let title = "This Idempotency-Key was used with another body";
-        Self::of_http(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", title)
-    }
-
     /// 426: a socket route without `Upgrade: websocket`.
     pub fn upgrade_required() -> Self {
         let title = "This is a WebSocket";

@@ -15,6 +15,8 @@ const MESSAGE: &str = "Time to start your training!";
 
 /// What an operator sets.
 #[derive(Clone, Debug, clap::Args)]
+// Every rule's settings have this name.
+#[group(skip)]
 pub struct Settings {
     /// How long after a launch a programme may start before somebody is reminded.
     #[arg(long, env = "LAUNCH_WAIT", default_value = "10 minutes", value_parser = duration)]

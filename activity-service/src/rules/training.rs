@@ -17,6 +17,8 @@ const MICROS_A_MINUTE: i64 = 60_000_000;
 
 /// What an operator sets.
 #[derive(Clone, Debug, clap::Args)]
+// Every rule's settings have this name.
+#[group(skip)]
 pub struct Settings {
     /// A training has to take longer than this.
     #[arg(long, env = "TRAINING_MORE_THAN", default_value = "30 minutes", value_parser = duration)]

@@ -55,6 +55,11 @@ impl RepeatKey {
         request
     }
 
+    /// The key, for a service that counts it with each part of a request; empty: there is none.
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("", IdempotencyKey::as_str)
+    }
+
     fn attach<T>(&self, mut request: Request<T>) -> Request<T> {
         let value = self.0.as_ref().and_then(|key| MetadataValue::try_from(key.as_str()).ok());
         if let Some(value) = value {

@@ -66,7 +66,6 @@ pub(super) fn every_problem() -> Vec<Problem> {
         Problem::body_timeout(),
         Problem::body_too_large(),
         Problem::unsupported_media_type(),
-        Problem::key_reused(),
         Problem::upgrade_required(),
         Problem::precondition_required(),
     ];
@@ -91,9 +90,6 @@ fn problems(operation: &Operation, audience: Audience, faults: &[Reason]) -> Vec
             Problem::body_too_large(),
             Problem::unsupported_media_type(),
         ]);
-    }
-    if parameters(operation).any(|parameter| parameter.name == "Idempotency-Key") {
-        problems.push(Problem::key_reused());
     }
     if has_precondition {
         problems.extend([example(&Reason::Stale), Problem::precondition_required()]);

@@ -162,11 +162,8 @@ async fn what_is_malformed_is_400_and_named() {
         ("[{}", vec!["body"]),
     ] {
         let answer = house.json(body).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str(), fields(&answer)),
-            (400, "invalid", named.iter().map(ToString::to_string).collect()),
-            "{body}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid"), "{body}");
+        assert_eq!(fields(&answer), named, "{body}");
     }
     let too_many = format!("[{}]", vec!["{}"; 1001].join(","));
     assert_eq!(fields(&house.json(&too_many).await), ["body"]);
@@ -188,7 +185,7 @@ async fn the_key_goes_on_and_a_repeat_is_told() {
         house.post("application/json", Some("k 1"), r#"[{"type":"a"},{"type":"b"},{"type":"c"}]"#).await;
     assert_eq!(more.header("idempotent-replayed"), None, "not all of it was there");
     let other = house.post("application/json", Some("used before"), r#"{"type":"c"}"#).await;
-    assert_eq!((other.status, other.code().as_str()), (422, "idempotency_key_reused"));
+    assert_eq!((other.status, other.code().as_str()), (422, "idempotency_mismatch"));
     for key in ["", &"x".repeat(256)] {
         let refused = house.post("application/json", Some(key), body).await;
         assert_eq!((refused.status, fields(&refused)), (400, vec!["Idempotency-Key".to_owned()]));

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use chassis::fault::{Fault, FieldError, Reason};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use proto::activity::v1::{EventResult, RecordEventsRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,7 +11,10 @@ use utoipa_axum::routes;
 
 use super::event_batch::{Events, MOST};
 use crate::{
-    edge::session::Caller,
+    edge::{
+        repeat::{self, RepeatKey},
+        session::Caller,
+    },
     problem::Problem,
     routes::{
         answer,
@@ -19,10 +22,6 @@ use crate::{
     },
     state::App,
 };
-
-const KEY: &str = "idempotency-key";
-const REPLAYED: &str = "idempotent-replayed";
-const LONGEST_KEY: usize = 255;
 
 /// An event of a device. The shape of the original service is taken too:
 /// `user_id, device_id, type, training_program_id, training_program_title,
@@ -135,25 +134,23 @@ pub(in crate::routes) fn endpoint() -> Endpoint {
 /// One event as an object, or up to 1,000 as an array or as lines of JSON
 /// (`application/x-ndjson`), all of them in one commit. A malformed event of a batch
 /// is a result of its own; a single one, and a batch of nothing else, is refused.
+/// With a key, event n of a batch is repeated when key and n are.
 #[utoipa::path(
     post, path = "/v1/event", tag = "Activity",
     request_body(content(
         (DeviceEvent = "application/json"),
         (String = "application/x-ndjson"),
     )),
-    params(("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters. A repeat changes nothing; event n of a batch is repeated when key and n are")),
-    responses((
-        status = 202, description = "Committed: one answer, or one result each", body = Recorded,
-        headers(("Idempotent-Replayed" = String, description = "`true` when all of it was there before")),
-    )),
+    params(RepeatKey),
+    responses((status = 202, description = "Committed: one answer, or one result each", body = Recorded)),
 )]
 async fn record_events(
     State(app): State<App>,
     caller: Caller,
-    headers: HeaderMap,
+    key: RepeatKey,
     events: Events,
 ) -> Result<Response, Problem> {
-    let idempotency_key = key(&headers)?;
+    let idempotency_key = key.as_str().to_owned();
     let (is_batch, events_json) = events.into_list();
     let request = caller.request(RecordEventsRequest { events_json, idempotency_key });
     let mut results = app.upstream.activity().record_events(request).await?.into_inner().results;
@@ -166,20 +163,9 @@ async fn record_events(
     let replayed = results.iter().all(|result| result.repeated_event || !result.errors.is_empty());
     let mut response = if is_batch { batch(&results) } else { single(&results[0]) };
     if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        repeat::mark(response.headers_mut());
     }
     Ok(response)
-}
-
-/// The header, at most 255 characters, at most once; empty: there is none.
-fn key(headers: &HeaderMap) -> Result<String, Fault> {
-    let mut lines = headers.get_all(KEY).iter();
-    let Some(line) = lines.next() else { return Ok(String::new()) };
-    let text = line.to_str().ok().filter(|text| (1..=LONGEST_KEY).contains(&text.len()));
-    match (text, lines.next()) {
-        (Some(text), None) => Ok(text.to_owned()),
-        _ => Err(Fault::invalid("Idempotency-Key", "must be one header of 1 to 255 characters")),
-    }
 }
 
 /// The service names no place where there is one event only.
@@ -196,7 +182,7 @@ fn refused(results: Vec<EventResult>) -> Problem {
     let fields = errors.map(|error| FieldError { field: error.field, message: error.message });
     let fields: Vec<_> = fields.collect();
     if fields.iter().all(|error| error.field.ends_with("idempotency_key")) {
-        return Problem::key_reused();
+        return Fault::of(Reason::IdempotencyMismatch).into();
     }
     Fault::of(Reason::Invalid).with_fields(fields).into()
 }
