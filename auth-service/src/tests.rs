@@ -1,12 +1,13 @@
 //! The use-cases against a real PostgreSQL, called as gRPC calls them.
 
-mod calendar;
+mod directory;
 mod fixture;
 mod login;
 mod outbox;
 mod participation;
 mod participation_model;
 mod password;
+mod receiver;
 mod register;
 mod removal;
 mod rotation;

@@ -7,7 +7,7 @@ use chassis::{
 use uuid::Uuid;
 
 use super::{Store, Tx};
-use crate::model::{Credentials, Username};
+use crate::model::{Credentials, Username, UsernameKey};
 
 impl Store {
     /// Adds an account; `username_taken` when the name is in use, in any case.
@@ -27,6 +27,15 @@ impl Store {
         .await;
         on_constraint(added, "accounts_username_key", || Fault::of(Reason::UsernameTaken))?;
         Ok(())
+    }
+
+    /// The account with this name.
+    pub(crate) async fn find_account(&self, username: &UsernameKey) -> Result<Option<Uuid>, Fault> {
+        let found =
+            sqlx::query_scalar!("select account_id from accounts where username_key = $1", username.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(found)
     }
 
     /// What the password of the caller must match; `None` when the caller's
