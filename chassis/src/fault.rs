@@ -113,6 +113,8 @@ reasons! {
     MemberNotFound = "member_not_found", NotFound, "There is no such member";
     /// No such session of the caller's.
     SessionNotFound = "session_not_found", NotFound, "There is no such session";
+    /// No such timer of the caller's.
+    TimerNotFound = "timer_not_found", NotFound, "There is no such timer";
     /// No such route.
     NotFound = "not_found", NotFound, "There is nothing here";
     /// The username is in use.
@@ -125,6 +127,10 @@ reasons! {
     ParticipantUnknown = "participant_unknown", Conflict, "A participant is not known";
     /// A calendar keeps at least one owner.
     LastOwner = "last_owner", Conflict, "A calendar needs an owner";
+    /// It is too late to cancel the timer.
+    TimerFired = "timer_fired", Conflict, "The timer has fired";
+    /// Only a timer that failed can be sent again.
+    TimerNotFailed = "timer_not_failed", Conflict, "The timer has not failed";
     /// The saga was released; a late step is refused. Between services only.
     SagaReleased = "saga_released", Conflict, "The operation was undone";
     /// `If-Match` does not match.

@@ -13,6 +13,7 @@ mod ids;
 mod if_match;
 mod jwks;
 mod merge_patch;
+mod notify;
 mod object;
 mod paging;
 #[cfg(test)]
@@ -21,7 +22,9 @@ mod status;
 #[cfg(test)]
 mod table_test;
 mod ticket;
+mod timers;
 mod user;
+mod whole;
 
 use axum::Router;
 
@@ -64,6 +67,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         calendar::event::get_endpoint(),
         calendar::update_event::endpoint(),
         calendar::event::delete_endpoint(),
+        calendar::own_reminders::endpoint(),
         // Members
         calendar::members::list_endpoint(),
         calendar::members::role_endpoint(),
@@ -72,6 +76,20 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         calendar::changes::endpoint(),
         calendar::messages::endpoint(),
         ticket::endpoint(),
+        // Timers
+        timers::create_timer::endpoint(),
+        timers::list_timers::endpoint(),
+        timers::get_timer::endpoint(),
+        timers::cancel_timer::endpoint(),
+        timers::resend_timer::endpoint(),
+        user::webhook_secret::get_endpoint(),
+        user::webhook_secret::rotate_endpoint(),
+        // Notifications
+        notify::endpoint(),
+        user::inbox::list_endpoint(),
+        user::inbox::seen_endpoint(),
+        user::webhook_url::get_endpoint(),
+        user::webhook_url::set_endpoint(),
         // Status and documents
         status::user_endpoint(),
         status::calendar_endpoint(),

@@ -5,13 +5,16 @@ mod auth;
 mod calendar;
 mod client;
 mod h2_service;
+mod notification;
 mod redis_server;
 mod signer;
 mod stack;
 
 mod answers;
 mod limits;
+mod notifications;
 mod sessions;
 mod slow_peers;
 mod sockets;
+mod timers;
 mod upstream;
