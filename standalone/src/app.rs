@@ -66,7 +66,10 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
 async fn migrate(config: &Config, databases: &Databases) -> Result<(), RunError> {
     let auth = (&config.auth_database_url, &databases.auth, &auth_service::MIGRATOR);
     let calendar = (&config.calendar_database_url, &databases.calendar, &calendar_service::MIGRATOR);
-    for (given, url, migrator) in [auth, calendar] {
+    let notification =
+        (&config.notification_database_url, &databases.notification, &notification_service::MIGRATOR);
+    let activity = (&config.activity_database_url, &databases.activity, &activity_service::MIGRATOR);
+    for (given, url, migrator) in [auth, calendar, notification, activity] {
         if given.is_none() {
             let pool = postgres::connect(url, 1).map_err(MigrateError::from)?;
             postgres::migrate(&pool, migrator).await?;

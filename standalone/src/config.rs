@@ -36,6 +36,12 @@ pub struct Settings {
     /// calendar-service's database, instead of the embedded one.
     #[arg(long, global = true, env = "CALENDAR_DATABASE_URL", hide_env_values = true)]
     pub calendar_database_url: Option<SecretString>,
+    /// notification-service's database, instead of the embedded one.
+    #[arg(long, global = true, env = "NOTIFICATION_DATABASE_URL", hide_env_values = true)]
+    pub notification_database_url: Option<SecretString>,
+    /// activity-service's database, instead of the embedded one.
+    #[arg(long, global = true, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
+    pub activity_database_url: Option<SecretString>,
 }
 
 /// Settings that hold together.
@@ -53,6 +59,10 @@ pub struct Config {
     pub auth_database_url: Option<SecretString>,
     /// calendar-service's database, when it is not embedded.
     pub calendar_database_url: Option<SecretString>,
+    /// notification-service's database, when it is not embedded.
+    pub notification_database_url: Option<SecretString>,
+    /// activity-service's database, when it is not embedded.
+    pub activity_database_url: Option<SecretString>,
     /// auth-service's settings; addresses and database are filled in at the start.
     pub auth: auth_service::Settings,
     /// calendar-service's, likewise.
@@ -76,7 +86,10 @@ impl ConfigError {
 impl Config {
     /// Whether any database is embedded.
     pub const fn embeds_postgres(&self) -> bool {
-        self.auth_database_url.is_none() || self.calendar_database_url.is_none()
+        self.auth_database_url.is_none()
+            || self.calendar_database_url.is_none()
+            || self.notification_database_url.is_none()
+            || self.activity_database_url.is_none()
     }
 }
 
@@ -108,6 +121,8 @@ impl TryFrom<Settings> for Config {
             postgres_bin_dir: settings.postgres_bin_dir,
             auth_database_url: settings.auth_database_url,
             calendar_database_url: settings.calendar_database_url,
+            notification_database_url: settings.notification_database_url,
+            activity_database_url: settings.activity_database_url,
             auth,
             calendar,
             gateway,

@@ -8,7 +8,8 @@ use standalone::cli::Cli;
 
 /// What a process alone decides about itself: where the services listen and find each other, and who a
 /// terminal's person is.
-const INSIDE: [&str; 12] = [
+const INSIDE: [&str; 14] = [
+    "ACTIVITY_URL",
     "AUTH_ADMIN_LISTEN",
     "AUTH_GRPC_LISTEN",
     "AUTH_URL",
@@ -18,6 +19,7 @@ const INSIDE: [&str; 12] = [
     "CALENDAR_SOCKET_URL",
     "CALENDAR_URL",
     "GATEWAY_ADMIN_LISTEN",
+    "NOTIFICATION_URL",
     "SERVICE_TOKEN_FILE",
     "TOKEN",
     "XDG_DATA_HOME",
