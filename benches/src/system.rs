@@ -37,6 +37,14 @@ pub struct System {
     pub auth_uri: String,
     /// calendar-service's gRPC.
     pub calendar_uri: String,
+    /// Where notification-service is looked for; a program that needs it starts it there.
+    pub notification_grpc: SocketAddr,
+    /// Its operator's listener.
+    pub notification_admin: SocketAddr,
+    /// The secret of the services.
+    pub token_file: PathBuf,
+    /// Logs and data.
+    pub folder: PathBuf,
     auth: Service,
     calendar: Service,
     gateway: Service,
@@ -71,9 +79,9 @@ impl System {
         lock.try_lock().with_context(|| format!("{} is in use by another run", folder.display()))?;
         println!("{}; {descriptors} open files a process; logs in {}", machine::describe(), folder.display());
         let postgres = Postgres::start(&folder).await?;
-        let token = folder.join("service-token");
-        fs::write(&token, Uuid::now_v7().to_string())?;
-        let token = token.display().to_string();
+        let token_file = folder.join("service-token");
+        fs::write(&token_file, Uuid::now_v7().to_string())?;
+        let token = token_file.display().to_string();
         let [
             auth_grpc,
             calendar_grpc,
@@ -82,6 +90,8 @@ impl System {
             auth_admin,
             calendar_admin,
             gateway_admin,
+            notification_grpc,
+            notification_admin,
         ] = free_addresses()?;
         let auth_uri = format!("http://{auth_grpc}");
         let calendar_uri = format!("http://{calendar_grpc}");
@@ -103,6 +113,7 @@ impl System {
             ("CALENDAR_SOCKET_LISTEN", socket_address.to_string()),
             ("CALENDAR_ADMIN_LISTEN", calendar_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
+            ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
             ("SERVICE_TOKEN_FILE", token.clone()),
             ("SOCKET_FRAMES", SOCKET_FRAMES.to_string()),
             ("SOCKET_FRAME_BURST", SOCKET_FRAMES.to_string()),
@@ -113,6 +124,7 @@ impl System {
             ("GATEWAY_ADMIN_LISTEN", gateway_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
             ("CALENDAR_URL", calendar_uri.clone()),
+            ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
             ("CALENDAR_SOCKET_URL", format!("http://{socket_address}")),
             ("PUBLIC_ORIGIN", format!("http://{gateway_address}")),
             ("SERVICE_TOKEN_FILE", token),
@@ -133,6 +145,10 @@ impl System {
             socket_address,
             auth_uri,
             calendar_uri,
+            notification_grpc,
+            notification_admin,
+            token_file,
+            folder,
             auth,
             calendar,
             gateway,

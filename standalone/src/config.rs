@@ -67,6 +67,8 @@ pub struct Config {
     pub auth: auth_service::Settings,
     /// calendar-service's, likewise.
     pub calendar: calendar_service::Settings,
+    /// notification-service's, likewise.
+    pub notification: notification_service::Settings,
     /// The gateway's, likewise.
     pub gateway: gateway::config::Settings,
 }
@@ -109,10 +111,13 @@ impl TryFrom<Settings> for Config {
         ])?;
         let calendar: calendar_service::Settings =
             read([("--database-url", database(&settings.calendar_database_url))])?;
+        let notification: notification_service::Settings =
+            read([("--database-url", database(&settings.notification_database_url))])?;
         let gateway: gateway::config::Settings = read([])?;
         let token = ServiceToken::random();
         auth.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         calendar.clone().with_token(token.clone()).map_err(ConfigError::new)?;
+        notification.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         gateway.clone().with_token(token).map_err(ConfigError::new)?;
         Ok(Self {
             gateway_listen: settings.gateway_listen,
@@ -125,6 +130,7 @@ impl TryFrom<Settings> for Config {
             activity_database_url: settings.activity_database_url,
             auth,
             calendar,
+            notification,
             gateway,
         })
     }
