@@ -1,7 +1,7 @@
 # Two commands are all there is to know: `make run` and `make test`. The rest is for people who change things.
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster secrets test lint sqlx dashboards bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay
+.PHONY: help run cluster secrets test lint sqlx dashboards bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay bench-timers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-events: ## reading and creating events, beside PostgreSQL alone
 	@scripts/bench.sh $@
 
 bench-activity: ## device events in batches, durable, through the gateway and by gRPC
+	@scripts/bench.sh $@
+
+bench-timers: ## setting timers, and their webhooks: in a burst, evenly, through a kill
 	@scripts/bench.sh $@
 
 bench-relay: ## ten million events in order to a hundred clients, direct and through RabbitMQ

@@ -15,6 +15,7 @@ bench-relay)
     ensure rabbitmq
     services=(--bin auth-service --bin activity-service)
     ;;
+bench-timers) services=(--bin auth-service --bin calendar-service --bin gateway --bin notification-service) ;;
 bench-activity) services=(--bin auth-service --bin calendar-service --bin gateway --bin activity-service) ;;
 *) services=(--bin auth-service --bin calendar-service --bin gateway) ;;
 esac

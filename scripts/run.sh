@@ -7,9 +7,10 @@ cd "$root"
 
 need_cargo
 # A server given by URL needs no programs here.
-if [ -z "${AUTH_DATABASE_URL:-}" ] || [ -z "${CALENDAR_DATABASE_URL:-}" ]; then
-    ensure postgres
-fi
+for name in AUTH CALENDAR NOTIFICATION ACTIVITY; do
+    url=${name}_DATABASE_URL
+    [ -n "${!url:-}" ] || { ensure postgres; break; }
+done
 
 [ -x target/release/shared-calendar ] ||
     say "building: five to ten minutes the first time on two cores, a minute after a change"

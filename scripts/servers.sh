@@ -2,7 +2,7 @@
 # scripts/servers.sh COMMAND…: runs a command beside a private PostgreSQL and a private Redis on free loopback
 # ports, and ends both when the command ends, however it ends. The command finds them in
 #   DATABASE_URL                                 the superuser; `#[sqlx::test]` makes its databases here
-#   AUTH_DATABASE_URL, CALENDAR_DATABASE_URL     databases with every migration applied, for sqlx's macros
+#   AUTH_DATABASE_URL, CALENDAR_DATABASE_URL, …  databases with every migration applied, for sqlx's macros
 #   TEST_REDIS_URL
 #   TEST_RABBITMQ, TEST_AMQP_URL                 the folder and the address of a RabbitMQ that does not run yet:
 #                                                `scripts/rabbitmq.sh start "$TEST_RABBITMQ"` takes 8 s, so who needs it starts it

@@ -15,7 +15,6 @@ use tonic::service::Routes;
 use crate::{
     Listeners, MIGRATOR, RunError,
     authentication::Authentication,
-    calendar::CalendarClient,
     config::Config,
     hashing::HashPool,
     last_seen::LastSeen,
@@ -24,9 +23,12 @@ use crate::{
     outbox::Outbox,
     participation::Participation,
     password::Passwords,
+    receivers::Receivers,
     register::Register,
     removal::Removal,
-    rpc::{accounts::AccountRpc, participants::ParticipantRpc, sessions::SessionRpc},
+    rpc::{
+        accounts::AccountRpc, directory::DirectoryRpc, participants::ParticipantRpc, sessions::SessionRpc,
+    },
     session::Sessions,
     signing::{ring::KeyRing, rotation::Rotation, seal::SealingKey},
     store::Store,
@@ -44,6 +46,7 @@ pub(crate) struct App {
     pub(crate) accounts: AccountRpc,
     pub(crate) sessions: SessionRpc,
     pub(crate) participants: ParticipantRpc,
+    pub(crate) directory: DirectoryRpc,
 }
 
 /// Builds everything, serves until the lifecycle drains, and waits for what runs.
@@ -87,9 +90,13 @@ impl App {
         let rotation = rotation(config, pool.clone())?;
         let (store, ring) = (Store::new(pool), rotation.ring());
         let verifier = Verifier::new(Arc::new(ring.clone()), clock);
-        let channel = rpc::channel(&config.calendar_url.to_string()).map_err(RunError::Calendar)?;
-        let calendar = CalendarClient::new(channel, config.service_token.clone());
-        let outbox = Outbox::new(store.clone(), calendar);
+        let receivers = Receivers::new(
+            &config.calendar_url,
+            config.notification_url.as_ref(),
+            config.activity_url.as_ref(),
+            config.service_token.clone(),
+        );
+        let outbox = Outbox::new(store.clone(), receivers.map_err(RunError::Receiver)?);
         let last_seen = LastSeen::new();
         let hashes = HashPool::new(config.hash_threads, config.hash_queue);
         let passwords = Passwords { store: store.clone(), hashes: hashes.clone() };
@@ -118,14 +125,16 @@ impl App {
             token: config.service_token.clone(),
             participation: Participation { store: store.clone() },
         };
-        Ok(Self { store, rotation, verifier, outbox, last_seen, accounts, sessions, participants })
+        let directory = DirectoryRpc { token: config.service_token.clone(), store: store.clone() };
+        Ok(Self { store, rotation, verifier, outbox, last_seen, accounts, sessions, participants, directory })
     }
 
-    /// The three gRPC services.
+    /// The gRPC services.
     pub(crate) fn routes(&self) -> Routes {
         Routes::new(self.accounts.clone().into_server())
             .add_service(self.sessions.clone().into_server())
             .add_service(self.participants.clone().into_server())
+            .add_service(self.directory.clone().into_server())
     }
 
     /// Everything that runs beside the requests. Names are unique in the

@@ -43,6 +43,12 @@ pub struct Settings {
     /// calendar-service, gRPC: it hears of removed accounts.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
     pub calendar_url: Uri,
+    /// notification-service, gRPC: it hears of removed accounts; absent: it is not told.
+    #[arg(long, env = "NOTIFICATION_URL")]
+    pub notification_url: Option<Uri>,
+    /// activity-service, gRPC: likewise.
+    #[arg(long, env = "ACTIVITY_URL")]
+    pub activity_url: Option<Uri>,
     /// Who may register.
     #[arg(long, env = "REGISTRATION", default_value = "open")]
     pub registration: RegistrationMode,
@@ -96,10 +102,14 @@ pub struct Config {
     pub database_connections: u32,
     /// Seals the signing keys; made when absent.
     pub key_file: PathBuf,
-    /// Opens internal methods, here and at calendar-service.
+    /// Opens internal methods, here and at the services that are told.
     pub service_token: ServiceToken,
     /// calendar-service, gRPC.
     pub calendar_url: Uri,
+    /// notification-service, gRPC.
+    pub notification_url: Option<Uri>,
+    /// activity-service, gRPC.
+    pub activity_url: Option<Uri>,
     /// Who may register.
     pub registration: Registration,
     /// Bounds of sessions and guessing.
@@ -135,6 +145,8 @@ impl Settings {
             key_file: self.key_path()?,
             registration: self.registration()?,
             calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
+            notification_url: self.notification_url.map(|uri| grpc("NOTIFICATION_URL", uri)).transpose()?,
+            activity_url: self.activity_url.map(|uri| grpc("ACTIVITY_URL", uri)).transpose()?,
             database_url: self.database_url,
             database_connections: self.database_connections,
             service_token,
@@ -233,6 +245,8 @@ mod tests {
         for (argument, value, variable) in [
             ("--database-url", "mysql://secret@host/db", "AUTH_DATABASE_URL"),
             ("--calendar-url", "127.0.0.1:50052", "CALENDAR_URL"),
+            ("--notification-url", "127.0.0.1:50053", "NOTIFICATION_URL"),
+            ("--activity-url", "tcp://127.0.0.1:50054", "ACTIVITY_URL"),
             ("--registration", "code", "REGISTRATION_CODE_FILE"),
             ("--registration", "maybe", "registration"),
             ("--session-ttl", "30", "session-ttl"),

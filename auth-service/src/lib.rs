@@ -14,7 +14,6 @@
 
 mod app;
 mod authentication;
-mod calendar;
 pub mod cli;
 pub mod config;
 mod hashing;
@@ -25,6 +24,7 @@ mod model;
 mod outbox;
 mod participation;
 mod password;
+mod receivers;
 mod register;
 mod removal;
 mod rpc;
@@ -67,9 +67,9 @@ pub enum RunError {
     /// The database's address is not usable.
     #[error("the database cannot be addressed")]
     Database(#[source] sqlx::Error),
-    /// calendar-service's address is not usable.
-    #[error("calendar-service cannot be addressed")]
-    Calendar(#[source] tonic::transport::Error),
+    /// The address of a service that is to be told is not usable.
+    #[error("a service that hears of removed accounts cannot be addressed")]
+    Receiver(#[source] tonic::transport::Error),
     /// The key file can be neither read nor made.
     #[error("the key file cannot be used")]
     KeyFile(#[source] io::Error),

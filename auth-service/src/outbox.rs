@@ -1,4 +1,5 @@
-//! Sends what other services must hear: at least once, in order per account.
+//! Sends what other services must hear: at least once, in order per account and
+//! receiver. A receiver that is away stops none of the others.
 //!
 //! A message is a row, written in the transaction that it follows. Whoever
 //! claims it holds a lease and a fencing number; a crash, or a lease that ran
@@ -10,10 +11,11 @@ use chassis::{backoff::Backoff, failpoint, fault::Fault, lifecycle::Lifecycle};
 use futures::future::join_all;
 use rand::Rng as _;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::{
-    calendar::CalendarClient,
-    store::{Message, MessageKind, Store},
+    receivers::Receivers,
+    store::{Message, MessageKind, Receiver, Store, Tx},
 };
 
 /// Messages that are sent side by side.
@@ -29,7 +31,7 @@ const RETRIES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from
 #[derive(Clone)]
 pub(crate) struct Outbox {
     store: Store,
-    calendar: CalendarClient,
+    receivers: Receivers,
     written: Arc<Notify>,
 }
 
@@ -37,8 +39,16 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Sends the rows of `store`.
-    pub(crate) fn new(store: Store, calendar: CalendarClient) -> Self {
-        Self { store, calendar, written: Arc::default() }
+    pub(crate) fn new(store: Store, receivers: Receivers) -> Self {
+        Self { store, receivers, written: Arc::default() }
+    }
+
+    /// Writes a message to each receiver, in the transaction that it follows.
+    pub(crate) async fn post(&self, tx: &mut Tx, key: Uuid, kind: MessageKind) -> Result<(), Fault> {
+        for receiver in self.receivers.all() {
+            tx.post(key, kind, receiver).await?;
+        }
+        Ok(())
     }
 
     /// A row was committed.
@@ -75,7 +85,8 @@ impl Outbox {
             Ok(()) => self.store.settle_message(message).await,
             Err(fault) => {
                 tracing::warn!(
-                    outbox_id = message.outbox_id, attempts = message.attempts, error = %fault,
+                    outbox_id = message.outbox_id, receiver = message.receiver.map(Receiver::as_str),
+                    attempts = message.attempts, error = %fault,
                     "a message was not delivered, it will be tried again"
                 );
                 let bound = RETRIES.bound(message.attempts.saturating_sub(1));
@@ -93,9 +104,11 @@ impl Outbox {
 
     async fn deliver(&self, message: &Message) -> Result<(), Fault> {
         failpoint::hit("auth.outbox.before").await?;
-        match message.kind {
-            Some(MessageKind::AccountRemoved) => self.calendar.remove_account(message.key).await?,
-            None => return Err(Fault::unavailable("the handler of this message")),
+        match (message.kind, message.receiver) {
+            (Some(MessageKind::AccountRemoved), Some(receiver)) => {
+                self.receivers.remove_account(receiver, message.key).await?;
+            }
+            _ => return Err(Fault::unavailable("the handler of this message")),
         }
         failpoint::hit("auth.outbox.after").await
     }

@@ -1,7 +1,8 @@
 //! Removes an account.
 //!
 //! One transaction ends its sessions, deletes it with its participant records,
-//! and writes the outbox row that makes calendar-service end its memberships.
+//! and writes the outbox rows that make the other services end its memberships,
+//! its timers, its device states.
 //! A reserve that runs meanwhile either commits first, and its record vanishes
 //! with the account, or finds the account gone. What calendar-service sends
 //! afterwards (`SetParticipants`) skips accounts that are gone: no record of a
@@ -44,7 +45,7 @@ impl Removal {
         }
         let ended = tx.end_sessions_of(known.account_id, None).await?;
         tx.remove_account(known.account_id).await?;
-        tx.post(known.account_id, MessageKind::AccountRemoved).await?;
+        self.outbox.post(&mut tx, known.account_id, MessageKind::AccountRemoved).await?;
         tx.commit().await?;
         failpoint::hit("auth.remove.after").await?;
         self.outbox.wake();

@@ -1,6 +1,7 @@
 //! proto ⇄ domain, nothing else: one file a gRPC service.
 
 pub(crate) mod accounts;
+pub(crate) mod directory;
 pub(crate) mod participants;
 pub(crate) mod sessions;
 

@@ -27,7 +27,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 pub use self::login_guess::GuessLimit;
 pub(crate) use self::{
     login_guess::Tried,
-    outbox::{Message, MessageKind},
+    outbox::{Message, MessageKind, Receiver},
     participant_saga::{Reservation, SagaState},
     session::NewSession,
     signing_key::{NewKey, StoredKey},

@@ -1,6 +1,6 @@
 //! The use-cases against a real PostgreSQL, called as gRPC calls them.
 
-mod calendar;
+mod directory;
 mod fixture;
 mod idempotency;
 mod login;
@@ -8,6 +8,7 @@ mod outbox;
 mod participation;
 mod participation_model;
 mod password;
+mod receiver;
 mod register;
 mod removal;
 mod rotation;

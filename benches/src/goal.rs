@@ -23,6 +23,8 @@ impl Goal {
     /// How much of the goal a figure reaches: 1 or more is met, both ways.
     pub fn reached(self, measured: f64) -> f64 {
         match self {
+            // None at all was wanted, and none there is.
+            Self::AtMost(goal) if goal == 0.0 && measured == 0.0 => 1.0,
             Self::AtMost(goal) => goal / measured,
             Self::AtLeast(goal) => measured / goal,
         }
@@ -104,6 +106,7 @@ mod tests {
     fn one_is_met_both_ways() {
         assert!((Goal::AtMost(40.0).reached(20.0) - 2.0).abs() < 1e-9);
         assert!((Goal::AtLeast(40.0).reached(20.0) - 0.5).abs() < 1e-9);
+        assert!(Goal::AtMost(0.0).reached(0.0) >= 1.0 && Goal::AtMost(0.0).reached(3.0) < 1.0);
     }
 
     #[test]

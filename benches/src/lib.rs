@@ -3,9 +3,9 @@
 //!
 //! The life of one run: a program in `src/bin/` raises the descriptor limit and
 //! starts a [`system::System`] — a private PostgreSQL with fsync on, and the real
-//! binaries of auth-service, calendar-service and gateway, each a process of its
-//! own on free loopback ports with the limits raised by their settings. Accounts
-//! register and log in as people do ([`account`]). Then [`load`] or [`room`]
+//! binaries of auth-service, calendar-service and gateway (for timers also of
+//! notification-service), each a process of its own on free loopback ports with the limits raised by their settings. Accounts
+//! register and log in as people do ([`account`]). Then [`load`], [`room`] or [`timer`]
 //! drives it through clients that cost little ([`http_client`], [`websocket`]),
 //! while [`process`] reads what each process spent. The figures that carry a goal
 //! are CPU times, so another program on the machine moves them little.
@@ -35,5 +35,6 @@ pub mod service;
 pub mod statement;
 pub mod system;
 pub mod table;
+pub mod timer;
 pub mod trial;
 pub mod websocket;

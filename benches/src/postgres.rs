@@ -111,6 +111,20 @@ impl Postgres {
         self.url("activity", "activity")
     }
 
+    /// The URL of notification-service's database.
+    pub fn notification_url(&self) -> String {
+        self.url("notification", "notification")
+    }
+
+    /// A database with the tables of notification-service that it knows nothing of.
+    pub async fn notification_twin(&self) -> Result<PgPool> {
+        let mut superuser = self.superuser().await?;
+        let create = "create database notification_twin owner notification";
+        sqlx::raw_sql(create).execute(&mut superuser).await?;
+        superuser.close().await?;
+        self.twin("notification", "notification_twin").await
+    }
+
     /// The load program's own pool to a database.
     pub async fn pool(url: &str) -> Result<PgPool> {
         Ok(PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect(url).await?)
@@ -156,8 +170,8 @@ impl Postgres {
             "create database activity owner activity",
             "create role calendar login",
             "create database calendar owner calendar",
-            "create role activity login",
-            "create database activity owner activity",
+            "create role notification login",
+            "create database notification owner notification",
         ] {
             sqlx::raw_sql(statement).execute(&mut superuser).await?;
         }

@@ -92,6 +92,11 @@ impl Service {
         Ok(())
     }
 
+    /// SIGKILL, and waits until it is gone.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// Asks it to end, and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
         if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid as i32)) {

@@ -8,6 +8,9 @@ const EVENT_WINDOW: &str = include_str!("../../calendar-service/src/store/event_
 const SAGA: &str = include_str!("../../calendar-service/src/store/saga.rs");
 const PARTICIPANT_SAGA: &str = include_str!("../../auth-service/src/store/participant_saga.rs");
 
+const CLAIM: &str = include_str!("../../notification-service/src/store/claim.rs");
+const RECORD: &str = include_str!("../../notification-service/src/store/record.rs");
+
 /// What creates an event, one statement a step.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateEvent {
@@ -19,6 +22,15 @@ pub struct CreateEvent {
     pub enter: &'static str,
     /// The event becomes visible, the log and the outbox say so.
     pub confirm: &'static str,
+}
+
+/// What fires timers, without the requests in between.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimTimers {
+    /// Takes due rows for the length of a lease.
+    pub claim: &'static str,
+    /// Writes what came of them.
+    pub record: &'static str,
 }
 
 /// What answers `get_events`.
@@ -34,6 +46,11 @@ pub fn create_event() -> Result<CreateEvent> {
         enter: of(CALENDAR, "enter")?,
         confirm: of(SAGA, "confirm_saga")?,
     })
+}
+
+/// What the due work of notification-service is claimed and recorded with.
+pub fn claim_timers() -> Result<ClaimTimers> {
+    Ok(ClaimTimers { claim: of(CLAIM, "claim")?, record: of(RECORD, "record")? })
 }
 
 /// The first raw string literal of a function.
@@ -55,6 +72,9 @@ mod tests {
         assert!(create.reserve.contains("insert into participants"));
         assert!(create.enter.contains("for no key update"));
         assert!(create.confirm.contains("insert into calendar_changes"));
+        let timers = claim_timers().expect("there");
+        assert!(timers.claim.contains("for update skip locked"));
+        assert!(timers.record.contains("d.fence = s.fence"));
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub struct System {
     pub activity_grpc: SocketAddr,
     /// Its operator's listener.
     pub activity_admin: SocketAddr,
+    /// Where notification-service is looked for; a program that needs it starts it there.
+    pub notification_grpc: SocketAddr,
+    /// Its operator's listener.
+    pub notification_admin: SocketAddr,
     /// The secret of the services.
     pub token_file: PathBuf,
     /// Logs and data.
@@ -92,6 +96,8 @@ impl System {
             gateway_admin,
             activity_grpc,
             activity_admin,
+            notification_grpc,
+            notification_admin,
         ] = free_addresses()?;
         let auth_uri = format!("http://{auth_grpc}");
         let calendar_uri = format!("http://{calendar_grpc}");
@@ -113,6 +119,7 @@ impl System {
             ("CALENDAR_SOCKET_LISTEN", socket_address.to_string()),
             ("CALENDAR_ADMIN_LISTEN", calendar_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
+            ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
             ("SERVICE_TOKEN_FILE", token.clone()),
             ("SOCKET_FRAMES", SOCKET_FRAMES.to_string()),
             ("SOCKET_FRAME_BURST", SOCKET_FRAMES.to_string()),
@@ -123,6 +130,7 @@ impl System {
             ("GATEWAY_ADMIN_LISTEN", gateway_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
             ("CALENDAR_URL", calendar_uri.clone()),
+            ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
             ("CALENDAR_SOCKET_URL", format!("http://{socket_address}")),
             ("ACTIVITY_URL", format!("http://{activity_grpc}")),
             ("PUBLIC_ORIGIN", format!("http://{gateway_address}")),
@@ -146,6 +154,8 @@ impl System {
             calendar_uri,
             activity_grpc,
             activity_admin,
+            notification_grpc,
+            notification_admin,
             token_file,
             folder,
             auth,

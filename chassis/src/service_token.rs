@@ -54,10 +54,14 @@ impl ServiceToken {
         metadata.insert(METADATA_KEY, self.value.clone());
     }
 
+    /// Whether this is the token, compared in constant time.
+    pub fn is(&self, shown: &[u8]) -> bool {
+        shown.ct_eq(self.secret.expose_secret().as_bytes()).into()
+    }
+
     /// Wants the token, compared in constant time.
     pub fn check(&self, metadata: &MetadataMap) -> Result<(), Fault> {
-        let shown = metadata.get(METADATA_KEY).map_or(&[][..], |value| value.as_encoded_bytes());
-        if shown.ct_eq(self.secret.expose_secret().as_bytes()).into() {
+        if self.is(metadata.get(METADATA_KEY).map_or(&[][..], |value| value.as_encoded_bytes())) {
             Ok(())
         } else {
             Err(Fault::new(Reason::Unauthenticated, "this method is for services"))
@@ -78,5 +82,6 @@ mod tests {
         assert!(token.check(&metadata).is_err(), "another token");
         token.attach(&mut metadata);
         assert!(token.check(&metadata).is_ok());
+        assert!(!token.is(b""), "nothing at all");
     }
 }

@@ -15,9 +15,11 @@ import { calendars } from "./calendars.mjs";
 import { events } from "./events.mjs";
 import { goodbye } from "./goodbye.mjs";
 import { members } from "./members.mjs";
+import { notifications } from "./notifications.mjs";
 import { room } from "./room.mjs";
 import { script, source } from "./request.mjs";
 import { system } from "./system.mjs";
+import { timers } from "./timers.mjs";
 
 /** Before the first request of a run. */
 const newNames = source(() => {
@@ -29,6 +31,7 @@ const newNames = source(() => {
     pm.collectionVariables.set("password", `correct horse ${run}`);
     pm.collectionVariables.set("calendar", `Family ${run}`);
     pm.collectionVariables.set("waits", "0");
+    pm.collectionVariables.set("tries", "0");
   }
 });
 
@@ -77,7 +80,7 @@ const collection = {
   auth: { type: "bearer", bearer: [{ key: "token", value: "{{ann_token}}", type: "string" }] },
   event: [script("prerequest", newNames), script("test", everyAnswer)],
   variable: [{ key: "base_url", value: "http://127.0.0.1:8080" }],
-  item: [system, accounts, calendars, events, room, members, activity, goodbye],
+  item: [system, accounts, calendars, events, room, members, timers, notifications, activity, goodbye],
 };
 
 const place = fileURLToPath(new URL("../../postman_collection.json", import.meta.url));

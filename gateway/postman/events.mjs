@@ -62,6 +62,36 @@ export const events = folder(
       keep("holiday_id", "pm.response.json().event.event_id"),
     ],
   }),
+  request("Choose one's own reminders", "PUT /calendar/events/{{event_id}}/reminders", {
+    body: { minutes: [60, 5] },
+    then: [expect(200, "for the caller alone", () => {
+      const choice = pm.response.json();
+      pm.expect(choice.event_id).to.equal(pm.collectionVariables.get("event_id"));
+      pm.expect([...choice.minutes].sort((a, b) => b - a)).to.eql([60, 5]);
+      pm.expect(choice.own).to.equal(true);
+    })],
+  }),
+  request("Mute an event", "PUT /api/calendar/events/{{event_id}}/reminders", {
+    body: { minutes: [] },
+    then: [expect(200, "no reminders", () => {
+      pm.expect(pm.response.json()).to.include({ own: true }).and.to.deep.include({ minutes: [] });
+    })],
+  }),
+  request("Be reminded as the event says", "PUT /calendar/events/{{event_id}}/reminders", {
+    body: { minutes: null },
+    then: [expect(200, "as the event says", () => {
+      pm.expect(pm.response.json()).to.include({ own: false }).and.to.deep.include({ minutes: [10] });
+    })],
+  }),
+  request("Choose reminders that are none", "PUT /calendar/events/{{event_id}}/reminders", {
+    body: { minutes: "soon" },
+    then: [refused(400, "invalid", "minutes")],
+  }),
+  request("Choose reminders of a foreign event", "PUT /calendar/events/{{event_id}}/reminders", {
+    as: "bob",
+    body: { minutes: [] },
+    then: [refused(404, "event_not_found")],
+  }),
   request("Create an event without a start", "POST /calendar/create_event", {
     body: { calendar_name: "{{calendar}}", event_name: "x", event_end: "2026-07-01T21:00:00Z" },
     then: [refused(400, "invalid", "event_start")],

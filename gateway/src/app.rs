@@ -37,8 +37,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let upstream =
-        Upstream::new(config.auth_url, config.calendar_url, config.activity_url, config.service_token);
+    let upstream = Upstream::new(config.services, config.service_token);
 
     let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");
@@ -72,7 +71,13 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let limits = Limits::new(config.limits, store, sessions.clone());
 
     let tunnels = Tunnels::new(config.calendar_sockets, config.tunnels, upstream.clone(), &lifecycle);
-    let app = App::from(Parts { upstream, sessions, tunnels, origins: config.origins.clone() });
+    let app = App::from(Parts {
+        upstream,
+        sessions,
+        tunnels,
+        origins: config.origins.clone(),
+        timers_public: config.timers_public,
+    });
     let rules = EdgeRules {
         proxies: config.proxies,
         origins: config.origins,

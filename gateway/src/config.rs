@@ -15,7 +15,10 @@ use http::{HeaderValue, Uri, uri::Authority};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins};
+use crate::{
+    edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins},
+    upstream::Places,
+};
 
 /// What an operator sets.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,6 +41,16 @@ pub struct Settings {
     /// calendar-service's socket listener, HTTP/1.1.
     #[arg(long, env = "CALENDAR_SOCKET_URL", default_value = "http://127.0.0.1:8062")]
     pub calendar_socket_url: Uri,
+    /// notification-service, gRPC.
+    #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50053")]
+    pub notification_url: Uri,
+    /// activity-service, gRPC.
+    #[arg(long, env = "ACTIVITY_URL", default_value = "http://127.0.0.1:50054")]
+    pub activity_url: Uri,
+    /// Whether timers can be set and read without a token; limits then are per
+    /// client address. notification-service must be told the same.
+    #[arg(long, env = "TIMERS_PUBLIC", default_value_t = false, action = clap::ArgAction::Set)]
+    pub timers_public: bool,
     /// The session cache that gateways share; absent: each remembers alone.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<SecretString>,
@@ -69,14 +82,12 @@ pub struct Settings {
 /// Settings that hold together.
 #[derive(Clone)]
 pub struct Config {
-    /// auth-service.
-    pub auth_url: Uri,
-    /// calendar-service.
-    pub calendar_url: Uri,
-    /// activity-service.
-    pub activity_url: Uri,
+    /// The services, gRPC.
+    pub services: Places,
     /// calendar-service's socket listener.
     pub calendar_sockets: Authority,
+    /// Whether timers need no token.
+    pub timers_public: bool,
     /// The shared session cache.
     pub redis_url: Option<SecretString>,
     /// Whose `X-Forwarded-For` is believed.
@@ -129,9 +140,13 @@ impl Settings {
         }
         Ok(Config {
             calendar_sockets: plain_http("CALENDAR_SOCKET_URL", &self.calendar_socket_url)?,
-            auth_url: grpc("AUTH_URL", self.auth_url)?,
-            calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
-            activity_url: grpc("ACTIVITY_URL", self.activity_url)?,
+            services: Places {
+                auth: grpc("AUTH_URL", self.auth_url)?,
+                calendar: grpc("CALENDAR_URL", self.calendar_url)?,
+                notification: grpc("NOTIFICATION_URL", self.notification_url)?,
+                activity: grpc("ACTIVITY_URL", self.activity_url)?,
+            },
+            timers_public: self.timers_public,
             redis_url: self.redis_url,
             proxies: TrustedProxies::new(self.trusted_proxies),
             origins: Origins::new(allowed),
@@ -200,14 +215,16 @@ mod tests {
         let config = config(&[]).expect("valid");
         assert_eq!(config.calendar_sockets, "127.0.0.1:8062");
         assert_eq!((config.limits.login.get(), config.limits.default.get()), (5, 600));
-        assert!(!config.https && config.redis_url.is_none());
+        assert!(!config.https && config.redis_url.is_none() && !config.timers_public);
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_its_variable() {
         for (argument, value, variable) in [
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
+            ("--notification-url", "notification:50053", "NOTIFICATION_URL"),
             ("--activity-url", "grpc://activity:50054", "ACTIVITY_URL"),
+            ("--timers-public", "perhaps", "timers-public"),
             ("--calendar-socket-url", "https://calendar", "CALENDAR_SOCKET_URL"),
             ("--public-origin", "calendar.example", "PUBLIC_ORIGIN"),
             ("--allowed-origins", "https://a.example,*", "ALLOWED_ORIGINS"),

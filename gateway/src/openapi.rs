@@ -11,29 +11,34 @@ mod error_table;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use chassis::service_token;
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, ServerBuilder,
     path::Operation,
-    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     tag::TagBuilder,
 };
 
 use crate::routes::{Audience, Endpoint, endpoints};
 
-/// The name of the one security scheme.
+/// The name of the security scheme of people.
 const BEARER: &str = "bearer";
+/// And of the operator's own programs.
+const SERVICE: &str = "serviceToken";
 /// What every operation has in common.
 const DESCRIPTION: &str = "Calendars as rooms: members see every change at once, in order. \
 Every path is served both as `/…` and as `/api/…`. Errors are RFC 9457 problems with a stable `code`. \
 Every answer carries `x-request-id`, every limited one `x-ratelimit-limit` and `x-ratelimit-remaining`. \
 The rooms themselves are spoken over `/ws` and `/socket.io/`.";
 /// Order and meaning of the tags.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 10] = [
     ("Accounts", "Register, log in, sessions, keys"),
     ("Calendars", "The rooms that the caller is in"),
     ("Events", "What is in them, and when"),
     ("Members", "Who is in, and in which role"),
     ("Room", "What happened and what was said; the way onto the socket"),
+    ("Timers", "What calls a webhook when its time has come"),
+    ("Notifications", "What concerns one person: the inbox, and where else it goes"),
     ("Activity", "Events of devices, and what they mean"),
     ("Status", "Whether the services are up"),
     ("Documents", "This description"),
@@ -51,6 +56,7 @@ pub(crate) fn json() -> Bytes {
 pub(crate) fn document() -> OpenApi {
     let mut components = ComponentsBuilder::new()
         .security_scheme(BEARER, SecurityScheme::Http(bearer()))
+        .security_scheme(SERVICE, SecurityScheme::ApiKey(service_header()))
         .schema(answers::SCHEMA, answers::problem_schema());
     let mut paths = Paths::new();
     for (name, response) in answers::shared() {
@@ -85,17 +91,30 @@ fn bearer() -> utoipa::openapi::security::Http {
     builder.description(Some("The `token` of `POST /user/login`")).build()
 }
 
+fn service_header() -> ApiKey {
+    let about = "The content of the operator's SERVICE_TOKEN_FILE";
+    ApiKey::Header(ApiKeyValue::with_description(service_token::METADATA_KEY, about))
+}
+
 /// The paths of an endpoint with all that its handler does not say.
 fn described(endpoint: Endpoint) -> Paths {
     let (audience, faults) = (endpoint.audience, endpoint.faults);
     let mut paths = endpoint.paths;
     for operation in paths.paths.values_mut().flat_map(operations) {
-        if audience == Audience::Callers {
-            operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
-        }
+        operation.security = security(audience);
         answers::add(operation, audience, faults);
     }
     paths
+}
+
+/// What is to be shown, one of these; none: nothing.
+fn security(audience: Audience) -> Option<Vec<SecurityRequirement>> {
+    let one = |scheme| SecurityRequirement::new(scheme, [""; 0]);
+    match audience {
+        Audience::Callers => Some(vec![one(BEARER)]),
+        Audience::CallersAndServices => Some(vec![one(BEARER), one(SERVICE)]),
+        Audience::Visitors | Audience::Anybody => None,
+    }
 }
 
 /// The operations of a path, whatever their methods.
@@ -145,12 +164,8 @@ mod tests {
                 for status in ["429", "500", "503", "504"] {
                     assert!(answers.contains_key(status), "{name}: {status}");
                 }
-                assert_eq!(
-                    answers.contains_key("401"),
-                    audience == Audience::Callers || name == "login",
-                    "{name}"
-                );
-                assert_eq!(operation.security.is_some(), audience == Audience::Callers, "{name}");
+                assert_eq!(answers.contains_key("401"), audience.is_closed() || name == "login", "{name}");
+                assert_eq!(operation.security.is_some(), audience.is_closed(), "{name}");
                 assert_eq!(answers.contains_key("413"), operation.request_body.is_some(), "{name}");
                 assert!(answers.keys().any(|status| status.starts_with('2') || status == "303"), "{name}");
             }

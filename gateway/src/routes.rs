@@ -14,6 +14,7 @@ mod ids;
 mod if_match;
 mod jwks;
 mod merge_patch;
+mod notify;
 mod object;
 mod paging;
 #[cfg(test)]
@@ -22,7 +23,9 @@ mod status;
 #[cfg(test)]
 mod table_test;
 mod ticket;
+mod timers;
 mod user;
+mod whole;
 
 use axum::Router;
 
@@ -65,6 +68,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         calendar::event::get_endpoint(),
         calendar::update_event::endpoint(),
         calendar::event::delete_endpoint(),
+        calendar::own_reminders::endpoint(),
         // Members
         calendar::members::list_endpoint(),
         calendar::members::role_endpoint(),
@@ -75,6 +79,20 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         ticket::endpoint(),
         // Activity
         activity::record_events::endpoint(),
+        // Timers
+        timers::create_timer::endpoint(),
+        timers::list_timers::endpoint(),
+        timers::get_timer::endpoint(),
+        timers::cancel_timer::endpoint(),
+        timers::resend_timer::endpoint(),
+        user::webhook_secret::get_endpoint(),
+        user::webhook_secret::rotate_endpoint(),
+        // Notifications
+        notify::endpoint(),
+        user::inbox::list_endpoint(),
+        user::inbox::seen_endpoint(),
+        user::webhook_url::get_endpoint(),
+        user::webhook_url::set_endpoint(),
         // Status and documents
         status::user_endpoint(),
         status::calendar_endpoint(),

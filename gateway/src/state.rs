@@ -18,6 +18,8 @@ pub struct Parts {
     pub tunnels: Arc<Tunnels>,
     /// Which web pages may open sockets.
     pub origins: Origins,
+    /// Whether timers need no token.
+    pub timers_public: bool,
 }
 
 // === impl App ===

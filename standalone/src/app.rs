@@ -66,7 +66,10 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
 async fn migrate(config: &Config, databases: &Databases) -> Result<(), RunError> {
     let auth = (&config.auth_database_url, &databases.auth, &auth_service::MIGRATOR);
     let calendar = (&config.calendar_database_url, &databases.calendar, &calendar_service::MIGRATOR);
-    for (given, url, migrator) in [auth, calendar] {
+    let notification =
+        (&config.notification_database_url, &databases.notification, &notification_service::MIGRATOR);
+    let activity = (&config.activity_database_url, &databases.activity, &activity_service::MIGRATOR);
+    for (given, url, migrator) in [auth, calendar, notification, activity] {
         if given.is_none() {
             let pool = postgres::connect(url, 1).map_err(MigrateError::from)?;
             postgres::migrate(&pool, migrator).await?;
@@ -87,22 +90,32 @@ async fn start_services(
     let (auth_listener, auth_url) = internal().await?;
     let (calendar_listener, calendar_url) = internal().await?;
     let (socket_listener, socket_url) = internal().await?;
+    let (notification_listener, notification_url) = internal().await?;
 
     let mut auth = config.auth;
     auth.database_url = databases.auth.clone();
     auth.calendar_url = calendar_url.clone();
+    auth.notification_url = Some(notification_url.clone());
     let auth = auth.with_token(token.clone()).map_err(ConfigError::new)?;
 
     let mut calendar = config.calendar;
     calendar.database_url = databases.calendar.clone();
     calendar.auth_url = auth_url.clone();
+    calendar.notification_url = notification_url.clone();
     let calendar = calendar.with_token(token.clone()).map_err(ConfigError::new)?;
+
+    let mut notification = config.notification;
+    notification.database_url = databases.notification.clone();
+    notification.auth_url = auth_url.clone();
+    notification.calendar_url = calendar_url.clone();
+    let notification = notification.with_token(token.clone()).map_err(ConfigError::new)?;
 
     let mut gateway = config.gateway;
     gateway.listen = public.local_addr().map_err(RunError::Listen)?;
     gateway.auth_url = auth_url;
     gateway.calendar_url = calendar_url;
     gateway.calendar_socket_url = socket_url;
+    gateway.notification_url = notification_url;
     let gateway = gateway.with_token(token).map_err(ConfigError::new)?;
 
     let mut services = Services::of(lifecycle);
@@ -111,6 +124,8 @@ async fn start_services(
     let listeners =
         calendar_service::Listeners { grpc: calendar_listener, socket: socket_listener, admin: None };
     services.start("calendar-service", |until| calendar_service::run(calendar, listeners, until));
+    let listeners = notification_service::Listeners { grpc: notification_listener, admin: None };
+    services.start("notification-service", |until| notification_service::run(notification, listeners, until));
     let listeners = gateway::Listeners { public, admin: None };
     services.start("gateway", |until| gateway::run(gateway, listeners, until));
     Ok(services)

@@ -36,6 +36,12 @@ pub struct Settings {
     /// calendar-service's database, instead of the embedded one.
     #[arg(long, global = true, env = "CALENDAR_DATABASE_URL", hide_env_values = true)]
     pub calendar_database_url: Option<SecretString>,
+    /// notification-service's database, instead of the embedded one.
+    #[arg(long, global = true, env = "NOTIFICATION_DATABASE_URL", hide_env_values = true)]
+    pub notification_database_url: Option<SecretString>,
+    /// activity-service's database, instead of the embedded one.
+    #[arg(long, global = true, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
+    pub activity_database_url: Option<SecretString>,
 }
 
 /// Settings that hold together.
@@ -53,10 +59,16 @@ pub struct Config {
     pub auth_database_url: Option<SecretString>,
     /// calendar-service's database, when it is not embedded.
     pub calendar_database_url: Option<SecretString>,
+    /// notification-service's database, when it is not embedded.
+    pub notification_database_url: Option<SecretString>,
+    /// activity-service's database, when it is not embedded.
+    pub activity_database_url: Option<SecretString>,
     /// auth-service's settings; addresses and database are filled in at the start.
     pub auth: auth_service::Settings,
     /// calendar-service's, likewise.
     pub calendar: calendar_service::Settings,
+    /// notification-service's, likewise.
+    pub notification: notification_service::Settings,
     /// The gateway's, likewise.
     pub gateway: gateway::config::Settings,
 }
@@ -76,7 +88,10 @@ impl ConfigError {
 impl Config {
     /// Whether any database is embedded.
     pub const fn embeds_postgres(&self) -> bool {
-        self.auth_database_url.is_none() || self.calendar_database_url.is_none()
+        self.auth_database_url.is_none()
+            || self.calendar_database_url.is_none()
+            || self.notification_database_url.is_none()
+            || self.activity_database_url.is_none()
     }
 }
 
@@ -96,10 +111,13 @@ impl TryFrom<Settings> for Config {
         ])?;
         let calendar: calendar_service::Settings =
             read([("--database-url", database(&settings.calendar_database_url))])?;
+        let notification: notification_service::Settings =
+            read([("--database-url", database(&settings.notification_database_url))])?;
         let gateway: gateway::config::Settings = read([])?;
         let token = ServiceToken::random();
         auth.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         calendar.clone().with_token(token.clone()).map_err(ConfigError::new)?;
+        notification.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         gateway.clone().with_token(token).map_err(ConfigError::new)?;
         Ok(Self {
             gateway_listen: settings.gateway_listen,
@@ -108,8 +126,11 @@ impl TryFrom<Settings> for Config {
             postgres_bin_dir: settings.postgres_bin_dir,
             auth_database_url: settings.auth_database_url,
             calendar_database_url: settings.calendar_database_url,
+            notification_database_url: settings.notification_database_url,
+            activity_database_url: settings.activity_database_url,
             auth,
             calendar,
+            notification,
             gateway,
         })
     }

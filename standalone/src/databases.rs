@@ -1,4 +1,4 @@
-//! The databases of a run: embedded ones, those of the operator's URLs, or one of each.
+//! The databases of a run: embedded ones, those of the operator's URLs, or some of each.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::postgres::{AUTH, CALENDAR, Cluster, Database, PostgresError};
+use crate::postgres::{ACTIVITY, AUTH, CALENDAR, Cluster, Database, NOTIFICATION, PostgresError};
 
 /// How long a server that nobody has used yet may take to end in order.
 const UNUSED_PATIENCE: Duration = Duration::from_secs(5);
@@ -22,6 +22,10 @@ pub(crate) struct Databases {
     pub(crate) auth: SecretString,
     /// calendar-service's.
     pub(crate) calendar: SecretString,
+    /// notification-service's.
+    pub(crate) notification: SecretString,
+    /// activity-service's.
+    pub(crate) activity: SecretString,
     server: Option<Server>,
 }
 
@@ -53,6 +57,8 @@ impl Databases {
         Ok(Some(Self {
             auth: url(&config.auth_database_url, AUTH),
             calendar: url(&config.calendar_database_url, CALENDAR),
+            notification: url(&config.notification_database_url, NOTIFICATION),
+            activity: url(&config.activity_database_url, ACTIVITY),
             server,
         }))
     }

@@ -2,10 +2,10 @@
 //!
 //! The life of the process: `cli` reads the settings of everything and binds the two addresses that
 //! people use. [`run`] locks `DATA_DIR`, makes the embedded server answer ([`postgres`]), starts
-//! auth-service, calendar-service and the gateway over internal listeners of their own, each with a
-//! share of the process' lifecycle ([`services`]), and says where it listens ([`announce`]). Told to
-//! stop, it ends them in reverse, then PostgreSQL. Killed, it leaves PostgreSQL running, and the next start
-//! adopts it.
+//! auth-service, calendar-service, notification-service and the gateway over internal listeners of
+//! their own, each with a share of the process' lifecycle ([`services`]), and says where it listens
+//! ([`announce`]). Told to stop, it ends them in reverse, then PostgreSQL. Killed, it leaves PostgreSQL
+//! running, and the next start adopts it.
 //!
 //! Nothing is doubled here: the services are the same code over the same gRPC as anywhere else.
 

@@ -8,7 +8,8 @@ use standalone::cli::Cli;
 
 /// What a process alone decides about itself: where the services listen and find each other, and who a
 /// terminal's person is.
-const INSIDE: [&str; 12] = [
+const INSIDE: [&str; 16] = [
+    "ACTIVITY_URL",
     "AUTH_ADMIN_LISTEN",
     "AUTH_GRPC_LISTEN",
     "AUTH_URL",
@@ -18,6 +19,9 @@ const INSIDE: [&str; 12] = [
     "CALENDAR_SOCKET_URL",
     "CALENDAR_URL",
     "GATEWAY_ADMIN_LISTEN",
+    "NOTIFICATION_ADMIN_LISTEN",
+    "NOTIFICATION_GRPC_LISTEN",
+    "NOTIFICATION_URL",
     "SERVICE_TOKEN_FILE",
     "TOKEN",
     "XDG_DATA_HOME",
@@ -41,6 +45,7 @@ fn every_setting_is_documented_and_every_documented_setting_exists() {
     variables(&Cli::command(), &mut known);
     of_service::<auth_service::Settings>(&mut known);
     of_service::<calendar_service::Settings>(&mut known);
+    of_service::<notification_service::Settings>(&mut known);
     of_service::<gateway::config::Settings>(&mut known);
 
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");

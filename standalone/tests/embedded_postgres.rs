@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::{Connection, PgConnection};
 use standalone::data_dir::DataDir;
-use standalone::postgres::{AUTH, Cluster};
+use standalone::postgres::{ALL, AUTH, Cluster};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,6 +72,9 @@ async fn writes_are_durable_and_nothing_listens_on_the_network() {
     assert_eq!(values, ["on", "on", "", "on"], "{settings:?}");
     let sockets = fs::metadata(cluster.socket_folder()).expect("it is there").permissions();
     assert_eq!(sockets.mode() & 0o777, 0o700);
+    for database in ALL {
+        PgConnection::connect(&cluster.url(database)).await.expect("each has its own");
+    }
     let foreign = cluster.url(AUTH).replace("/auth?", "/calendar?");
     let refused = PgConnection::connect(&foreign).await.expect_err("one role, one database");
     assert!(refused.to_string().contains("permission denied"), "{refused}");

@@ -1,6 +1,7 @@
 //! The real program: how it starts, what it says when it cannot, and how it ends.
 
 mod running;
+mod timers;
 
 use std::fs;
 

@@ -8,7 +8,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{Store, Tx};
-use crate::model::{Credentials, Username};
+use crate::model::{Credentials, Username, UsernameKey};
 
 /// Adds an account; `username_taken` when the name is in use, in any case.
 async fn add(
@@ -38,6 +38,15 @@ impl Store {
         password_hash: &str,
     ) -> Result<(), Fault> {
         add(&self.pool, account_id, username, password_hash).await
+    }
+
+    /// The account with this name.
+    pub(crate) async fn find_account(&self, username: &UsernameKey) -> Result<Option<Uuid>, Fault> {
+        let found =
+            sqlx::query_scalar!("select account_id from accounts where username_key = $1", username.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(found)
     }
 
     /// What the password of the caller must match; `None` when the caller's

@@ -14,6 +14,17 @@ pub(crate) enum MessageKind {
     AccountRemoved,
 }
 
+/// Who is to hear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    /// calendar-service.
+    Calendar,
+    /// notification-service.
+    Notification,
+    /// activity-service.
+    Activity,
+}
+
 /// A claimed row: ours until the lease ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -23,6 +34,8 @@ pub(crate) struct Message {
     pub(crate) key: Uuid,
     /// What is to be said; `None` for a kind that only a later version knows.
     pub(crate) kind: Option<MessageKind>,
+    /// Who is to hear it; `None` for one that only a later version knows.
+    pub(crate) receiver: Option<Receiver>,
     /// This try's number, from 1.
     pub(crate) attempts: u32,
     /// The number of the claim; only its holder may record the outcome.
@@ -52,19 +65,49 @@ impl MessageKind {
     }
 }
 
+// === impl Receiver ===
+
+impl Receiver {
+    const ALL: [Self; 3] = [Self::Calendar, Self::Notification, Self::Activity];
+
+    /// As it is kept.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calendar => "calendar",
+            Self::Notification => "notification",
+            Self::Activity => "activity",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|receiver| receiver.as_str() == text)
+    }
+}
+
 impl Tx {
     /// Adds a message, to be sent once this transaction is committed.
-    pub(crate) async fn post(&mut self, key: Uuid, kind: MessageKind) -> Result<(), Fault> {
-        sqlx::query!("insert into outbox (key, kind) values ($1, $2)", key, kind.as_str())
-            .execute(&mut *self.inner)
-            .await?;
+    pub(crate) async fn post(
+        &mut self,
+        key: Uuid,
+        kind: MessageKind,
+        receiver: Receiver,
+    ) -> Result<(), Fault> {
+        sqlx::query!(
+            "insert into outbox (key, kind, receiver) values ($1, $2, $3)",
+            key,
+            kind.as_str(),
+            receiver.as_str(),
+        )
+        .execute(&mut *self.inner)
+        .await?;
         Ok(())
     }
 }
 
 impl Store {
-    /// Claims up to `limit` due messages for `lease`: the oldest of each key,
-    /// so that the order within a key is kept.
+    /// Claims up to `limit` due messages for `lease`: the oldest of each key and
+    /// receiver, so that the order within a key is kept, and nobody waits for
+    /// another receiver.
     pub(crate) async fn claim_messages(&self, limit: u32, lease: Duration) -> Result<Vec<Message>, Fault> {
         let mut rows = sqlx::query!(
             "with clock as materialized (select app_now() as at),
@@ -73,7 +116,8 @@ impl Store {
                  where o.next_attempt_at <= at and (o.lease_until is null or o.lease_until <= at)
                      and not exists (
                          select from outbox earlier
-                         where earlier.key = o.key and earlier.outbox_id < o.outbox_id
+                         where earlier.key = o.key and earlier.receiver = o.receiver
+                             and earlier.outbox_id < o.outbox_id
                      )
                  order by o.outbox_id limit $1
                  for update of o skip locked
@@ -82,7 +126,7 @@ impl Store {
              set attempts = o.attempts + 1, fence = o.fence + 1,
                  lease_until = at + make_interval(secs => $2)
              from due, clock where o.outbox_id = due.outbox_id
-             returning o.outbox_id, o.key, o.kind, o.attempts, o.fence",
+             returning o.outbox_id, o.key, o.kind, o.receiver, o.attempts, o.fence",
             i64::from(limit),
             seconds(lease),
         )
@@ -94,6 +138,7 @@ impl Store {
             outbox_id: row.outbox_id,
             key: row.key,
             kind: MessageKind::parse(&row.kind),
+            receiver: Receiver::parse(&row.receiver),
             attempts: row.attempts.unsigned_abs(),
             fence: row.fence,
         });

@@ -194,6 +194,8 @@ fn config(key_file: PathBuf) -> Config {
         service_token: ServiceToken::random(),
         // Nobody listens there; tests of the outbox say otherwise.
         calendar_url: "http://127.0.0.1:9".parse().expect("an address"),
+        notification_url: None,
+        activity_url: None,
         registration: Registration::Open,
         login: LoginLimits {
             session_ttl: Duration::from_hours(30 * 24),

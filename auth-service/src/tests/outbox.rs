@@ -7,14 +7,14 @@ use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{calendar::Calendar, fixture::Fixture};
-use crate::store::{MessageKind, Store};
+use super::{fixture::Fixture, receiver};
+use crate::store::{MessageKind, Receiver, Store};
 
 const LEASE: Duration = Duration::from_secs(15);
 
 async fn post(fixture: &Fixture, key: Uuid) {
     let mut tx = fixture.app.store.begin().await.expect("begun");
-    tx.post(key, MessageKind::AccountRemoved).await.expect("posted");
+    tx.post(key, MessageKind::AccountRemoved, Receiver::Calendar).await.expect("posted");
     tx.commit().await.expect("committed");
 }
 
@@ -66,7 +66,7 @@ async fn the_order_of_a_key_is_kept_and_keys_do_not_wait_for_each_other(pool: Pg
 #[sqlx::test(migrator = "crate::MIGRATOR")]
 async fn instances_share_the_work(pool: PgPool) {
     let fixture = Fixture::new(pool).await;
-    let calendar = Calendar::start(fixture.config.service_token.clone()).await;
+    let calendar = receiver::Receiver::start(fixture.config.service_token.clone()).await;
     let fixture = fixture.restart(|config| config.calendar_url = calendar.url()).await;
     let mut keys: Vec<_> = (0..50).map(|_| Uuid::now_v7()).collect();
     for key in &keys {
@@ -86,7 +86,7 @@ async fn instances_share_the_work(pool: PgPool) {
     timeout(Duration::from_secs(20), drained).await.expect("drained in time");
     lifecycle.drain();
     lifecycle.finish().await;
-    let mut heard: Vec<Uuid> = calendar.heard().iter().map(|id| id.parse().expect("an id")).collect();
+    let mut heard: Vec<Uuid> = calendar.heard().into_iter().map(|(_, account)| account).collect();
     heard.sort_unstable();
     keys.sort_unstable();
     assert_eq!(heard, keys, "nothing failed, so each was delivered once");

@@ -175,7 +175,7 @@ impl<'a> World<'a> {
     async fn remove(&self, account_id: Uuid) -> Result<(), chassis::fault::Fault> {
         let mut tx = self.fixture.app.store.begin().await?;
         tx.remove_account(account_id).await?;
-        tx.post(account_id, MessageKind::AccountRemoved).await?;
+        self.fixture.app.outbox.post(&mut tx, account_id, MessageKind::AccountRemoved).await?;
         tx.commit().await
     }
 

@@ -9,8 +9,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{
-    calendar::Calendar,
     fixture::{Fixture, HOME, PASSWORD, as_person, reason},
+    receiver::Receiver,
 };
 use crate::participation::Saga;
 
@@ -119,7 +119,7 @@ async fn a_removal_among_sagas_leaves_no_orphan(pool: PgPool) {
 #[sqlx::test(migrator = "crate::MIGRATOR")]
 async fn calendar_service_hears_of_it_even_when_it_was_down(pool: PgPool) {
     let fixture = Fixture::new(pool).await;
-    let calendar = Calendar::start(fixture.config.service_token.clone()).await;
+    let calendar = Receiver::start(fixture.config.service_token.clone()).await;
     let fixture = fixture.restart(|config| config.calendar_url = calendar.url()).await;
     let outbox = &fixture.app.outbox;
     let ann = fixture.register("ann").await;
@@ -132,8 +132,55 @@ async fn calendar_service_hears_of_it_even_when_it_was_down(pool: PgPool) {
     assert_eq!(outbox.send_due().await, Ok(0), "refused again");
     fixture.advance(Duration::from_mins(1)).await;
     assert_eq!(outbox.send_due().await, Ok(1));
-    assert_eq!(calendar.heard(), [ann.to_string()]);
+    assert_eq!(calendar.heard(), [("calendar".to_owned(), ann)]);
     assert_eq!(fixture.outbox_rows().await, 0);
+}
+
+/// Each receiver has a row of its own: one that is away stops none of the others.
+#[sqlx::test(migrator = "crate::MIGRATOR")]
+async fn every_service_hears_of_it_whoever_is_away(pool: PgPool) {
+    let fixture = Fixture::new(pool).await;
+    let token = &fixture.config.service_token;
+    let away = Receiver::start(token.clone()).await;
+    let (notification, activity) =
+        (Receiver::start(token.clone()).await, Receiver::start(token.clone()).await);
+    away.refuse(1);
+    let restarted = fixture.restart(|config| {
+        config.calendar_url = away.url();
+        config.notification_url = Some(notification.url());
+        config.activity_url = Some(activity.url());
+    });
+    let fixture = restarted.await;
+    let ann = fixture.register("ann").await;
+    let login = fixture.login("ann").await;
+    remove(&fixture, &login, PASSWORD).await.expect("removed");
+    assert_eq!(fixture.outbox_rows().await, 3);
+    assert_eq!(fixture.app.outbox.send_due().await, Ok(2));
+    assert_eq!(notification.heard(), [("notification".to_owned(), ann)]);
+    assert_eq!(activity.heard(), [("activity".to_owned(), ann)]);
+    assert!(away.heard().is_empty());
+    fixture.advance(Duration::from_mins(1)).await;
+    assert_eq!(fixture.app.outbox.send_due().await, Ok(1));
+    assert_eq!(away.heard(), [("calendar".to_owned(), ann)]);
+    assert_eq!(fixture.outbox_rows().await, 0);
+}
+
+#[sqlx::test(migrator = "crate::MIGRATOR")]
+async fn a_message_waits_for_an_address_that_was_taken_away(pool: PgPool) {
+    let fixture = Fixture::new(pool).await;
+    let receiver = Receiver::start(fixture.config.service_token.clone()).await;
+    let url = receiver.url();
+    let fixture = fixture.restart(|config| config.notification_url = Some(url.clone())).await;
+    let bob = fixture.register("bob").await;
+    let login = fixture.login("bob").await;
+    remove(&fixture, &login, PASSWORD).await.expect("removed");
+    let fixture = fixture.restart(|config| config.notification_url = None).await;
+    assert_eq!(fixture.app.outbox.send_due().await, Ok(0), "nobody is told, nothing is lost");
+    assert_eq!(fixture.outbox_rows().await, 2);
+    let fixture = fixture.restart(|config| config.notification_url = Some(url)).await;
+    fixture.advance(Duration::from_mins(1)).await;
+    assert_eq!(fixture.app.outbox.send_due().await, Ok(1), "calendar-service is away still");
+    assert_eq!(receiver.heard(), [("notification".to_owned(), bob)]);
 }
 
 fn saga() -> Saga {

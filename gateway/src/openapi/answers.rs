@@ -77,7 +77,7 @@ fn problems(operation: &Operation, audience: Audience, faults: &[Reason]) -> Vec
     let mut problems: Vec<Problem> = faults.iter().map(example).collect();
     let has_body = operation.request_body.is_some();
     let has_precondition = has_parameter(operation, "If-Match");
-    if audience == Audience::Callers {
+    if audience.is_closed() {
         // A token in the URL is `invalid`, wherever.
         problems.extend([example(&Reason::Unauthenticated), example(&Reason::Invalid)]);
     }

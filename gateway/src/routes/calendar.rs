@@ -13,5 +13,6 @@ pub(super) mod get_events;
 pub(super) mod list_events;
 pub(super) mod members;
 pub(super) mod messages;
+pub(super) mod own_reminders;
 pub(super) mod update_calendar;
 pub(super) mod update_event;

@@ -12,6 +12,9 @@ use crate::{edge::limit::Limits, state::App};
 pub(crate) enum Audience {
     /// Whoever shows a good token; a budget per account.
     Callers,
+    /// Callers, and the operator's own programs with the service token; those
+    /// have a budget per client address.
+    CallersAndServices,
     /// Anybody; a budget with a figure of its own per client address.
     Visitors,
     /// Anybody; the generous budget of cheap routes per client address.
@@ -31,6 +34,15 @@ pub(crate) struct Endpoint {
     /// The schemas that the documentation refers to.
     pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
     handler: MethodRouter<App>,
+}
+
+// === impl Audience ===
+
+impl Audience {
+    /// Whether a call needs credentials.
+    pub(crate) const fn is_closed(self) -> bool {
+        matches!(self, Self::Callers | Self::CallersAndServices)
+    }
 }
 
 // === impl Endpoint ===
@@ -54,7 +66,7 @@ impl Endpoint {
     /// The handler behind its budget.
     pub(super) fn routed(self, limits: &Limits) -> MethodRouter<App> {
         let budget = match self.audience {
-            Audience::Callers => limits.per_account(self.name),
+            Audience::Callers | Audience::CallersAndServices => limits.per_account(self.name),
             Audience::Visitors => limits.per_address(self.name),
             Audience::Anybody => limits.open(self.name),
         };

@@ -19,6 +19,10 @@ pub(super) struct CalendarId(pub(super) String);
 pub(super) struct EventId(pub(super) String);
 /// `{session_id}` of a path, in canonical form.
 pub(super) struct SessionId(pub(super) String);
+/// `{timer_id}` of a path, in canonical form.
+pub(super) struct TimerId(pub(super) String);
+/// `{seq}` of a path: a place in the inbox.
+pub(super) struct InboxSeq(pub(super) i64);
 
 /// `{calendar_id}` and `{username}` of a path.
 pub(super) struct MemberPath {
@@ -55,6 +59,24 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionId {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for TimerId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        only(parts, Reason::TimerNotFound).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InboxSeq {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let path: Result<Path<String>, PathRejection> = parts.extract().await;
+        let Path(text) = path.map_err(|_| absent(Reason::NotFound))?;
+        place(&text).map(Self).ok_or_else(|| absent(Reason::NotFound))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
     type Rejection = Problem;
 
@@ -80,6 +102,12 @@ fn canonical(id: &str) -> Option<String> {
     Uuid::try_parse(id).ok().map(|id| id.to_string())
 }
 
+/// A `seq`: digits alone, from 1.
+fn place(text: &str) -> Option<i64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|seq| digits && *seq > 0)
+}
+
 fn absent(reason: Reason) -> Problem {
     Fault::of(reason).into()
 }
@@ -102,6 +130,14 @@ mod tests {
             &"é".repeat(18),
         ] {
             assert_eq!(canonical(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_inbox_is_a_number_or_names_nothing() {
+        assert_eq!((place("1"), place("9223372036854775807")), (Some(1), Some(i64::MAX)));
+        for bad in ["", "0", "-1", "+1", "1.0", "9223372036854775808", "x"] {
+            assert_eq!(place(bad), None, "{bad}");
         }
     }
 }

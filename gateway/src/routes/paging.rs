@@ -16,6 +16,10 @@ pub(super) struct Limit<const MAX: u32>(pub(super) u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seq(pub(super) i64);
 
+/// `true` or `false`; absent is `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Switch(pub(super) bool);
+
 /// Reads a number off a parameter's text.
 struct Number<T> {
     lowest: i64,
@@ -38,6 +42,18 @@ impl<'de> Deserialize<'de> for Seq {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = Number::<i64> { lowest: 0, highest: i64::MAX, into: PhantomData };
         deserializer.deserialize_str(number).map(Self)
+    }
+}
+
+// === impl Switch ===
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "" | "false" => Ok(Self(false)),
+            "true" => Ok(Self(true)),
+            _ => Err(Error::custom("must be true or false")),
+        }
     }
 }
 
@@ -73,6 +89,8 @@ mod tests {
         limit: Limit<200>,
         #[serde(default)]
         since: Seq,
+        #[serde(default)]
+        verbose: Switch,
     }
 
     fn read(query: &str) -> Result<(u32, i64), String> {
@@ -85,6 +103,20 @@ mod tests {
         assert_eq!(read(""), Ok((0, 0)));
         assert_eq!(read("limit=&since="), Ok((0, 0)));
         assert_eq!(read("limit=200&since=9223372036854775807"), Ok((200, i64::MAX)));
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off() {
+        for (query, on) in
+            [("", false), ("verbose=", false), ("verbose=false", false), ("verbose=true", true)]
+        {
+            assert_eq!(
+                serde_urlencoded::from_str::<Page>(query).map(|page| page.verbose.0),
+                Ok(on),
+                "{query}"
+            );
+        }
+        assert_eq!(read("verbose=yes"), Err("must be true or false".to_owned()));
     }
 
     #[test]

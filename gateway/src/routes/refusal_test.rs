@@ -20,7 +20,7 @@ use crate::{
     sessions::Sessions,
     state::{App, Parts},
     tunnel::Tunnels,
-    upstream::Upstream,
+    upstream::{Places, Upstream},
 };
 
 /// Nobody listens there.
@@ -35,8 +35,10 @@ struct DefaultLimits {
 
 fn lonely_router() -> Router {
     let clock = Arc::new(SystemClock);
-    let nowhere = Uri::from_static(NOWHERE);
-    let upstream = Upstream::new(nowhere.clone(), nowhere.clone(), nowhere, ServiceToken::random());
+    let nowhere = || Uri::from_static(NOWHERE);
+    let places =
+        Places { auth: nowhere(), calendar: nowhere(), notification: nowhere(), activity: nowhere() };
+    let upstream = Upstream::new(places, ServiceToken::random());
     let verifier = Verifier::new(Arc::new(upstream.clone()), clock.clone());
     let sessions =
         Sessions::new(verifier, Arc::new(MemorySessions::new(10)), upstream.clone(), clock.clone());
@@ -47,7 +49,8 @@ fn lonely_router() -> Router {
     );
     let tunnels =
         Tunnels::new("127.0.0.1:1".parse().expect("an authority"), 1, upstream.clone(), &Lifecycle::new());
-    let app = App::from(Parts { upstream, sessions, tunnels, origins: Origins::new([]) });
+    let app =
+        App::from(Parts { upstream, sessions, tunnels, origins: Origins::new([]), timers_public: false });
     router(&limits).with_state(app)
 }
 
@@ -72,7 +75,7 @@ async fn answer(router: &Router, request: Request<Body>) -> (StatusCode, Option<
 #[tokio::test]
 async fn without_a_token_every_route_for_callers_is_401_whatever_else_is_wrong() {
     let router = lonely_router();
-    let calls = calls(|audience| audience == Audience::Callers);
+    let calls = calls(Audience::is_closed);
     assert!(calls.len() > 15, "{}", calls.len());
     for (method, path) in calls {
         let request =

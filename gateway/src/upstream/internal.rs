@@ -9,9 +9,11 @@ use chassis::{
 use futures::{FutureExt as _, future::BoxFuture};
 use proto::{
     auth::v1::{
-        AuthenticateRequest, JwksRequest, ListEndedSessionsRequest, RedeemTicketRequest, RedeemTicketResponse,
+        AuthenticateRequest, FindAccountRequest, JwksRequest, ListEndedSessionsRequest, RedeemTicketRequest,
+        RedeemTicketResponse,
     },
     calendar::v1::CloseTunnelsRequest,
+    notification::v1::NotifyAccountRequest,
 };
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
@@ -55,6 +57,20 @@ impl Upstream {
         let request = self.internal(CloseTunnelsRequest { gateway_id });
         let answer = self.tunnels().close_tunnels(request).await.map_err(|status| fault(&status))?;
         Ok(answer.into_inner().closed)
+    }
+
+    /// The account with this username; none when there is none.
+    pub async fn find_account(&self, username: String) -> Result<Option<String>, Fault> {
+        let request = self.internal(FindAccountRequest { username });
+        let answer = self.directory().find_account(request).await.map_err(|status| fault(&status))?;
+        Ok(Some(answer.into_inner().account_id).filter(|id| !id.is_empty()))
+    }
+
+    /// Notifies an account, whoever asks; answers the notification's id.
+    pub async fn notify_account(&self, message: NotifyAccountRequest) -> Result<String, Fault> {
+        let request = self.internal(message);
+        let answer = self.notifier().notify_account(request).await.map_err(|status| fault(&status))?;
+        Ok(answer.into_inner().notification_id)
     }
 
     fn internal<T>(&self, message: T) -> Request<T> {

@@ -14,7 +14,10 @@ use chassis::{
     fault::{Fault, Reason},
     service_token::ServiceToken,
 };
-use proto::auth::v1::{self as pb, auth_service_server::AuthService, session_service_server::SessionService};
+use proto::auth::v1::{
+    self as pb, auth_service_server::AuthService, directory_service_server::DirectoryService,
+    session_service_server::SessionService,
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -39,6 +42,7 @@ pub(crate) struct Auth {
     mood: AtomicU8,
     pub(crate) asked: AtomicU32,
     tickets: Mutex<HashMap<String, Person>>,
+    names: Mutex<HashMap<String, Uuid>>,
 }
 
 impl Auth {
@@ -51,6 +55,7 @@ impl Auth {
             mood: AtomicU8::new(Mood::Well as u8),
             asked: AtomicU32::new(0),
             tickets: Mutex::default(),
+            names: Mutex::default(),
         })
     }
 
@@ -59,6 +64,11 @@ impl Auth {
         let (account, session) = (Uuid::now_v7(), Uuid::now_v7());
         self.sessions.lock().unwrap().insert(session, (account, true));
         Person { account, session, token: self.signer.token(account, session, 3600) }
+    }
+
+    /// An account with this name.
+    pub(crate) fn named(&self, name: &str) -> Uuid {
+        *self.names.lock().unwrap().entry(name.to_owned()).or_insert_with(Uuid::now_v7)
     }
 
     /// Ends a session behind every gateway's back.
@@ -221,5 +231,17 @@ impl SessionService for Auth {
         _: Request<pb::CheckSessionsRequest>,
     ) -> Result<Response<pb::CheckSessionsResponse>, Status> {
         unasked()
+    }
+}
+
+#[tonic::async_trait]
+impl DirectoryService for Auth {
+    async fn find_account(
+        &self,
+        request: Request<pb::FindAccountRequest>,
+    ) -> Result<Response<pb::FindAccountResponse>, Status> {
+        self.token.check(request.metadata())?;
+        let found = self.names.lock().unwrap().get(&request.get_ref().username).map(Uuid::to_string);
+        Ok(Response::new(pb::FindAccountResponse { account_id: found.unwrap_or_default() }))
     }
 }

@@ -5,7 +5,16 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use chassis::{http_server, lifecycle::Lifecycle, service_token::ServiceToken};
 use clap::Parser;
 use gateway::{Config, Listeners, config::Settings};
-use proto::auth::v1::{auth_service_server::AuthServiceServer, session_service_server::SessionServiceServer};
+use proto::{
+    auth::v1::{
+        auth_service_server::AuthServiceServer, directory_service_server::DirectoryServiceServer,
+        session_service_server::SessionServiceServer,
+    },
+    notification::v1::{
+        notification_service_server::NotificationServiceServer,
+        notifier_service_server::NotifierServiceServer,
+    },
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -14,6 +23,7 @@ use crate::{
     auth::Auth,
     calendar::{Calendar, Rpc},
     client::Client,
+    notification::Notification,
 };
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -23,9 +33,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Stack {
     pub(crate) auth: Arc<Auth>,
     pub(crate) calendar: Calendar,
+    pub(crate) notification: Arc<Notification>,
     auth_at: SocketAddr,
     calendar_at: SocketAddr,
     sockets_at: SocketAddr,
+    notification_at: SocketAddr,
 }
 
 /// One gateway.
@@ -48,7 +60,8 @@ impl Stack {
         let (auth_listener, auth_at) = listener().await;
         let of_auth = Server::builder()
             .add_service(AuthServiceServer::from_arc(Arc::clone(&auth)))
-            .add_service(SessionServiceServer::from_arc(Arc::clone(&auth)));
+            .add_service(SessionServiceServer::from_arc(Arc::clone(&auth)))
+            .add_service(DirectoryServiceServer::from_arc(Arc::clone(&auth)));
         tokio::spawn(of_auth.serve_with_incoming(TcpListenerStream::new(auth_listener)));
         let (calendar_listener, calendar_at) = listener().await;
         let of_calendar =
@@ -59,7 +72,13 @@ impl Stack {
         let (sockets_listener, sockets_at) = listener().await;
         let limits = http_server::HttpLimits { http2: false, ..Default::default() };
         tokio::spawn(http_server::serve(sockets_listener, calendar.sockets(), limits, Lifecycle::new()));
-        Self { auth, calendar, auth_at, calendar_at, sockets_at }
+        let notification = Notification::new(auth.token.clone());
+        let (notification_listener, notification_at) = listener().await;
+        let of_notification = Server::builder()
+            .add_service(NotificationServiceServer::from_arc(Arc::clone(&notification)))
+            .add_service(NotifierServiceServer::from_arc(Arc::clone(&notification)));
+        tokio::spawn(of_notification.serve_with_incoming(TcpListenerStream::new(notification_listener)));
+        Self { auth, calendar, notification, auth_at, calendar_at, sockets_at, notification_at }
     }
 
     /// A gateway with these settings on top.
@@ -71,8 +90,18 @@ impl Stack {
     pub(crate) async fn gateway_with(&self, settings: &[&str], change: impl FnOnce(&mut Config)) -> Gateway {
         let url = |at: SocketAddr| format!("http://{at}");
         let (auth, calendar, sockets) = (url(self.auth_at), url(self.calendar_at), url(self.sockets_at));
-        let services =
-            ["gateway", "--auth-url", &auth, "--calendar-url", &calendar, "--calendar-socket-url", &sockets];
+        let notification = url(self.notification_at);
+        let services = [
+            "gateway",
+            "--auth-url",
+            &auth,
+            "--calendar-url",
+            &calendar,
+            "--calendar-socket-url",
+            &sockets,
+            "--notification-url",
+            &notification,
+        ];
         let settings = Line::parse_from([&services, settings].concat()).settings;
         let mut config = settings.with_token(self.auth.token.clone()).expect("settings hold together");
         change(&mut config);

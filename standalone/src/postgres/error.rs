@@ -9,7 +9,8 @@ pub enum PostgresError {
     /// No directory holds `initdb` and `postgres`.
     #[error(
         "no PostgreSQL server programs (initdb, postgres) were found: {hint}, or set \
-         POSTGRES_BIN_DIR, or point AUTH_DATABASE_URL and CALENDAR_DATABASE_URL at a server"
+         POSTGRES_BIN_DIR, or point AUTH_DATABASE_URL, CALENDAR_DATABASE_URL, NOTIFICATION_DATABASE_URL and \
+         ACTIVITY_DATABASE_URL at a server"
     )]
     NoPrograms {
         /// The command of this machine's package manager.

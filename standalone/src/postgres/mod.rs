@@ -19,6 +19,6 @@ mod provision;
 
 pub use cluster::Cluster;
 pub use error::PostgresError;
-pub use provision::{AUTH, CALENDAR, Database};
+pub use provision::{ACTIVITY, ALL, AUTH, CALENDAR, Database, NOTIFICATION};
 
 use place::SOCKET_FILE;

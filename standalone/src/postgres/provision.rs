@@ -34,6 +34,12 @@ macro_rules! database {
 pub const AUTH: Database = database!("auth");
 /// calendar-service's.
 pub const CALENDAR: Database = database!("calendar");
+/// notification-service's.
+pub const NOTIFICATION: Database = database!("notification");
+/// activity-service's.
+pub const ACTIVITY: Database = database!("activity");
+/// Every service's.
+pub const ALL: [Database; 4] = [AUTH, CALENDAR, NOTIFICATION, ACTIVITY];
 
 impl Database {
     /// The URL for a pool: over the socket, as the service's role.
@@ -48,7 +54,7 @@ impl Database {
 /// that was killed half-way is completed by the next.
 pub(super) async fn provision(place: &Place) -> Result<(), PostgresError> {
     let mut connection = connect(place).await?;
-    for database in [AUTH, CALENDAR] {
+    for database in ALL {
         // Looked at first: at all starts but one there is nothing to write.
         let found = sqlx::query!(
             r#"select

@@ -165,10 +165,25 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")).await
 }
 
+/// The same with somebody's token.
+pub(crate) async fn get_as(address: SocketAddr, path: &str, token: &str) -> String {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    exchange(address, &format!("{head}authorization: Bearer {token}\r\n\r\n")).await
+}
+
 /// `POST` of JSON, likewise.
 pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> String {
+    send(address, path, "", body).await
+}
+
+/// The same with somebody's token.
+pub(crate) async fn post_as(address: SocketAddr, path: &str, token: &str, body: &str) -> String {
+    send(address, path, &format!("authorization: Bearer {token}\r\n"), body).await
+}
+
+async fn send(address: SocketAddr, path: &str, header: &str, body: &str) -> String {
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{header}");
     let content = format!("content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
     exchange(address, &(head + &content)).await
 }
