@@ -13,8 +13,8 @@ mod stack;
 
 mod answers;
 mod limits;
-mod repeats;
 mod notifications;
+mod repeats;
 mod sessions;
 mod shared_limits;
 mod slow_peers;
