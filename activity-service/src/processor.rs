@@ -104,7 +104,7 @@ async fn plan(
     observations: Vec<Observation>,
 ) -> Result<Vec<Plan>, Fault> {
     let reach = service.rules.reach();
-    let subject = |claim: &'_ ClaimedDevice| claim.span.widened(2 * reach, reach);
+    let subject = |claim: &ClaimedDevice| claim.span.widened(2 * reach, reach);
     let subjects: Vec<_> =
         claims.iter().map(|claim| Subject { device: &claim.device, span: subject(claim) }).collect();
     let known = in_time(service.store.known_notifications(&subjects)).await?;

@@ -100,7 +100,7 @@ impl Rules {
     }
 
     /// Each rule.
-    pub fn iter(&self) -> impl Iterator<Item = &dyn Rule> {
+    pub fn each(&self) -> impl Iterator<Item = &dyn Rule> {
         self.list.iter().map(AsRef::as_ref)
     }
 
@@ -122,6 +122,6 @@ impl Rules {
 
     /// The longest reach of any rule, in seconds.
     pub fn reach(&self) -> i64 {
-        self.iter().map(Rule::reach).max().unwrap_or(0)
+        self.each().map(Rule::reach).max().unwrap_or(0)
     }
 }

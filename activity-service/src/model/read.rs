@@ -44,7 +44,7 @@ pub fn read_event(json: &str, spell: impl Fn(&str) -> String) -> Result<SentEven
     let device_id = errors.take(shape.device, read_name(object.get(shape.device)));
     let kind = errors.take("type", read_name(object.get("type")));
     let at = errors.take(shape.time, read_text(object.get(shape.time)).and_then(shape.read_time));
-    let details = if original { moved(&object) } else { as_object(given) };
+    let details = if original { Ok(moved(&object)) } else { as_object(given) };
     let details = errors.take("details", details);
     let programme_field = if original { "training_program_id" } else { "details.programId" };
     if details.as_ref().is_some_and(|details| programme(details).is_none()) {
@@ -72,12 +72,12 @@ fn as_object(given: Option<Value>) -> Result<Details, &'static str> {
 }
 
 /// The details of the original shape.
-fn moved(object: &Map<String, Value>) -> Result<Details, &'static str> {
+fn moved(object: &Map<String, Value>) -> Details {
     let there = MOVED.iter().filter_map(|(from, to)| {
         let value = object.get(*from).filter(|value| !value.is_null())?;
         Some(((*to).to_owned(), value.clone()))
     });
-    Ok(there.collect())
+    there.collect()
 }
 
 fn read_text(value: Option<&Value>) -> Result<&str, &'static str> {

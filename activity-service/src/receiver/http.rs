@@ -4,7 +4,7 @@
 //!
 //! No redirects, no proxy from the environment, a bounded answer, a deadline.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chassis::fault::{Fault, Reason};
@@ -29,7 +29,7 @@ const KEPT: usize = 16;
 /// Posts `{deviceId, message, id}`; 2xx is heard.
 #[derive(Clone)]
 pub struct HttpReceiver {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Arc<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
     uri: Uri,
 }
 
@@ -61,7 +61,7 @@ impl HttpReceiver {
             .enable_http1()
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(KEPT).build(connector);
-        Self { client, uri }
+        Self { client: Arc::new(client), uri }
     }
 
     pub(super) async fn tell(&self, notification: &Outgoing) -> Result<(), Fault> {

@@ -19,14 +19,17 @@ const MESSAGE: &str = "Time to start your training!";
 #[group(skip)]
 pub struct Settings {
     /// How long after a launch a programme may start before somebody is reminded.
-    #[arg(long, env = "LAUNCH_WAIT", default_value = "10 minutes", value_parser = duration)]
-    pub launch_wait: Duration,
+    #[arg(id = "launch-wait", long = "launch-wait", env = "LAUNCH_WAIT",
+        default_value = "10 minutes", value_parser = duration)]
+    pub wait: Duration,
     /// Launches older than this when they arrive are recorded only.
-    #[arg(long, env = "LAUNCH_TOO_OLD", default_value = "1 hour", value_parser = duration)]
-    pub launch_too_old: Duration,
+    #[arg(id = "launch-too-old", long = "launch-too-old", env = "LAUNCH_TOO_OLD",
+        default_value = "1 hour", value_parser = duration)]
+    pub too_old: Duration,
     /// What is said then.
-    #[arg(long, env = "LAUNCH_MESSAGE", default_value = MESSAGE)]
-    pub launch_message: String,
+    #[arg(id = "launch-message", long = "launch-message", env = "LAUNCH_MESSAGE",
+        default_value = MESSAGE)]
+    pub message: String,
 }
 
 /// The rule.
@@ -49,9 +52,9 @@ struct Waiting {
 
 pub(super) fn rule(settings: Settings) -> impl Rule {
     Launch {
-        wait: settings.launch_wait.as_secs() as i64,
-        too_old: settings.launch_too_old.as_secs() as i64,
-        message: settings.launch_message,
+        wait: settings.wait.as_secs() as i64,
+        too_old: settings.too_old.as_secs() as i64,
+        message: settings.message,
     }
 }
 
@@ -59,7 +62,7 @@ pub(super) fn rule(settings: Settings) -> impl Rule {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { launch_wait: WAIT, launch_too_old: TOO_OLD, launch_message: MESSAGE.to_owned() }
+        Self { wait: WAIT, too_old: TOO_OLD, message: MESSAGE.to_owned() }
     }
 }
 

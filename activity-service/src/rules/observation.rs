@@ -65,7 +65,7 @@ impl Observation {
             changes: changes(rule, span),
             watch: rule.watch(),
         };
-        Self { span, watches: rules.iter().map(watched).collect() }
+        Self { span, watches: rules.each().map(watched).collect() }
     }
 
     /// The events that have to be seen, in order.

@@ -34,7 +34,7 @@ pub fn reconcile(rules: &Rules, device: &Device, span: Span, wanted: Vec<Wanted>
             plan.tell.push((id, wanted));
         }
     }
-    for rule in rules.iter() {
+    for rule in rules.each() {
         let changes = changes(rule, span);
         let over = with(known, Standing::Waiting).filter(|known| {
             known.rule == rule.name()

@@ -21,14 +21,17 @@ const MICROS_A_MINUTE: i64 = 60_000_000;
 #[group(skip)]
 pub struct Settings {
     /// A training has to take longer than this.
-    #[arg(long, env = "TRAINING_MORE_THAN", default_value = "30 minutes", value_parser = duration)]
-    pub training_more_than: Duration,
+    #[arg(id = "training-more-than", long = "training-more-than", env = "TRAINING_MORE_THAN",
+        default_value = "30 minutes", value_parser = duration)]
+    pub more_than: Duration,
     /// One that took longer than this was forgotten, not trained.
-    #[arg(long, env = "TRAINING_LONGEST", default_value = "24 hours", value_parser = duration)]
-    pub training_longest: Duration,
+    #[arg(id = "training-longest", long = "training-longest", env = "TRAINING_LONGEST",
+        default_value = "24 hours", value_parser = duration)]
+    pub longest: Duration,
     /// What is said then; `{n}` stands for the whole minutes.
-    #[arg(long, env = "TRAINING_MESSAGE", default_value = MESSAGE)]
-    pub training_message: String,
+    #[arg(id = "training-message", long = "training-message", env = "TRAINING_MESSAGE",
+        default_value = MESSAGE)]
+    pub message: String,
 }
 
 /// The rule.
@@ -50,9 +53,9 @@ struct Trainings {
 
 pub(super) fn rule(settings: Settings) -> impl Rule {
     Training {
-        more_than: settings.training_more_than.as_secs() as i64,
-        longest: settings.training_longest.as_secs() as i64,
-        message: settings.training_message,
+        more_than: settings.more_than.as_secs() as i64,
+        longest: settings.longest.as_secs() as i64,
+        message: settings.message,
     }
 }
 
@@ -60,11 +63,7 @@ pub(super) fn rule(settings: Settings) -> impl Rule {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            training_more_than: MORE_THAN,
-            training_longest: LONGEST,
-            training_message: MESSAGE.to_owned(),
-        }
+        Self { more_than: MORE_THAN, longest: LONGEST, message: MESSAGE.to_owned() }
     }
 }
 

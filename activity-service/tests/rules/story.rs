@@ -165,11 +165,13 @@ fn heard(world: &World) -> Told {
     told
 }
 
-/// Plays some chapters; answers what should be told and what was.
-async fn play(world: &World, seed: u64, chapters: u32, launches: u32) -> (Told, Told) {
+/// Plays some chapters; answers what should be told, what was, and how often
+/// the engine was killed while it had work.
+async fn play(world: &World, seed: u64, chapters: u32, launches: u32) -> (Told, Told, u32) {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut history = Vec::new();
+    let mut busy = 0;
     let mut engine = Some(world.engine());
     for chapter in 0..chapters {
         let now = world.now().await;
@@ -186,6 +188,7 @@ async fn play(world: &World, seed: u64, chapters: u32, launches: u32) -> (Told, 
             if place == killed_at {
                 // In the midst of its work; the next one has to wait for the leases.
                 drop(engine.take());
+                busy += u32::from(world.unfinished().await > 0);
             }
             if place == killed_at + 3 {
                 engine = Some(world.engine());
@@ -205,7 +208,7 @@ async fn play(world: &World, seed: u64, chapters: u32, launches: u32) -> (Told, 
         world.advance(Duration::from_hours(3)).await;
     }
     drop(engine);
-    (expected(&history), heard(world))
+    (expected(&history), heard(world), busy)
 }
 
 fn seed() -> u64 {
@@ -215,7 +218,8 @@ fn seed() -> u64 {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn ten_thousand_launches_and_five_restarts_equal_the_oracle(pool: PgPool) {
     let world = World::new(pool).await;
-    let (expected, heard) = play(&world, seed(), CHAPTERS, LAUNCHES).await;
+    let (expected, heard, busy) = play(&world, seed(), CHAPTERS, LAUNCHES).await;
+    assert!(busy > 0, "a kill has to hit a busy engine");
     let total: i64 = expected.values().sum();
     assert!(total > 3000, "enough is told: {total}");
     assert_eq!(difference(&expected, &heard), (0, 0), "lost and unexpected of {total}");
@@ -272,7 +276,7 @@ async fn the_oracle_notices_a_rule_that_goes_by_arrival(pool: PgPool) {
     list.retain(|rule| rule.name() != "launch");
     list.push(Arc::new(Hasty));
     let world = World::with_rules(pool, Rules::new(list)).await;
-    let (expected, heard) = play(&world, seed(), 1, 500).await;
+    let (expected, heard, _) = play(&world, seed(), 1, 500).await;
     let (lost, unexpected) = difference(&expected, &heard);
     assert!(lost + unexpected > 0, "the control has to go red");
 }
@@ -281,6 +285,6 @@ async fn the_oracle_notices_a_rule_that_goes_by_arrival(pool: PgPool) {
 async fn the_oracle_notices_a_receiver_that_loses_some(pool: PgPool) {
     let world = World::new(pool).await;
     world.notifier.mood(Mood::Lying);
-    let (expected, heard) = play(&world, seed(), 1, 100).await;
+    let (expected, heard, _) = play(&world, seed(), 1, 100).await;
     assert!(difference(&expected, &heard).0 > 0, "the control has to go red");
 }

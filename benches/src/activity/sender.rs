@@ -58,7 +58,7 @@ impl Batches {
     }
 
     /// The next batch, an event an element.
-    fn next(&mut self) -> Vec<String> {
+    fn make(&mut self) -> Vec<String> {
         (0..self.size).map(|_| self.event()).collect()
     }
 
@@ -90,7 +90,7 @@ impl Posted {
 
 impl Caller for Posted {
     async fn call(&mut self) -> Result<()> {
-        let body = format!("[{}]", self.batches.next().join(","));
+        let body = format!("[{}]", self.batches.make().join(","));
         let request = post("/v1/event", Some(self.account.token.expose()), &body);
         let answer = self.client.call(&request).await?.expect(202)?;
         let all = format!(r#""details":{{"kept":{},"refused":0}}}}"#, self.batches.size);
@@ -111,7 +111,7 @@ impl Direct {
 impl Caller for Direct {
     async fn call(&mut self) -> Result<()> {
         let request =
-            RecordEventsRequest { events_json: self.batches.next(), idempotency_key: String::new() };
+            RecordEventsRequest { events_json: self.batches.make(), idempotency_key: String::new() };
         let answer = self.client.record_events(authorize(request, &self.account.token)).await;
         let results = answer.context("cannot record events")?.into_inner().results;
         let kept = results.iter().filter(|result| result.errors.is_empty()).count();
