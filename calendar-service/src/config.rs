@@ -32,13 +32,17 @@ pub struct Settings {
     /// auth-service, gRPC: token keys, sessions, participants.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
     pub auth_url: Uri,
+    /// What instances of this service tell each other by; absent: there is one
+    /// instance. One Redis, or database of one, for one system.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<SecretString>,
     /// The secret that services show each other.
     #[arg(long, env = "SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
     /// Who hears a message that names no calendar.
     #[arg(long, env = "BROADCAST_SCOPE", default_value = "everyone")]
     pub broadcast_scope: BroadcastScope,
-    /// Sockets of one account on this instance.
+    /// Sockets of one account, on all instances together.
     #[arg(long, env = "SOCKETS_PER_ACCOUNT", default_value = "10",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub sockets_per_account: u32,
@@ -60,6 +64,8 @@ pub struct Config {
     pub database_connections: u32,
     /// auth-service, gRPC.
     pub auth_url: Uri,
+    /// What instances tell each other by.
+    pub redis_url: Option<SecretString>,
     /// Opens internal methods, here and at auth-service.
     pub service_token: ServiceToken,
     /// Who hears a message that names no calendar.
@@ -91,10 +97,15 @@ impl Settings {
             (Some("http" | "https"), Some(_)) => self.auth_url,
             _ => return Err(invalid("AUTH_URL", "must be like http://host:port")),
         };
+        if let Some(url) = &self.redis_url {
+            redis::Client::open(url.expose_secret())
+                .map_err(|error| invalid("REDIS_URL", error.category()))?;
+        }
         Ok(Config {
             database_url: self.database_url,
             database_connections: self.database_connections,
             auth_url,
+            redis_url: self.redis_url,
             service_token,
             broadcast_scope: self.broadcast_scope,
             limits: SocketLimits {
@@ -158,6 +169,7 @@ mod tests {
         for (argument, value, variable) in [
             ("--database-url", "mysql://secret@host/db", "CALENDAR_DATABASE_URL"),
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
+            ("--redis-url", "rabbit://:secret@x", "REDIS_URL"),
             ("--broadcast-scope", "some", "broadcast-scope"),
             ("--sockets-per-account", "0", "sockets-per-account"),
             ("--database-connections", "1", "database-connections"),

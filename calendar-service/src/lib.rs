@@ -64,6 +64,9 @@ pub enum RunError {
     /// auth-service's address is not usable.
     #[error("auth-service cannot be addressed")]
     Auth(#[source] tonic::transport::Error),
+    /// Redis' address is not usable.
+    #[error("Redis cannot be addressed")]
+    Redis(#[source] redis::RedisError),
     /// The internal listener failed.
     #[error("the internal listener failed")]
     Serve(#[source] tonic::transport::Error),

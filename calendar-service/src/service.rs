@@ -5,7 +5,13 @@ use std::sync::Arc;
 use chassis::lifecycle::Lifecycle;
 use tokio::sync::Notify;
 
-use crate::{bus::RoomBus, model::Change, password::Passwords, saga::Participants, store::Store};
+use crate::{
+    bus::{Publication, RoomBus},
+    model::Change,
+    password::Passwords,
+    saga::Participants,
+    store::Store,
+};
 
 /// The service's parts; clones share them.
 #[derive(Clone)]
@@ -40,6 +46,8 @@ impl Service {
     /// After a commit: tells the rooms, wakes the outbox.
     pub fn announce(&self, changes: Vec<Change>) {
         self.nudge.outbox.notify_one();
-        self.bus.publish(changes);
+        if !changes.is_empty() {
+            self.bus.publish(Publication::Changes(changes));
+        }
     }
 }

@@ -9,11 +9,17 @@
 //! goes to the keeper directly, which commits many at once. The [`room`] tells
 //! its log in order, encoded once ([`wire`]), into each member's [`outbox`],
 //! written without waking anybody. Who comes in later gets a [`replay`].
+//!
+//! Several instances are one system: each tells its own rooms what the bus
+//! brings, reads the log where the bus is silent, and knows by [`elsewhere`] who
+//! is connected to the others ([`presence`]).
 
 mod ask;
+mod audience;
 mod close;
 mod connection;
 mod desk;
+mod elsewhere;
 #[cfg(test)]
 mod examples;
 mod frame;
@@ -96,10 +102,13 @@ impl Sockets {
     pub fn start(parts: SocketParts) -> Self {
         let SocketParts { service, verifier, book, clock, limits, scope } = parts;
         let lifecycle = service.lifecycle.clone();
-        let (hub, presence) = Hub::new(service, clock, limits, scope);
-        tokio::spawn(presence.run(Arc::clone(&hub)));
-        let fed = Arc::clone(&hub);
-        lifecycle.supervise("calendar-rooms", move || relay::relay(Arc::clone(&fed)));
+        let hub = Hub::new(service, clock, limits, scope);
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-rooms", move || relay::relay(Arc::clone(&on)));
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-presence", move || presence::tell(Arc::clone(&on)));
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-rosters", move || presence::exchange(Arc::clone(&on)));
         let (watched, sessions) = (Arc::clone(&hub), Arc::clone(&book));
         lifecycle.supervise("calendar-sessions", move || {
             sessions::watch(Arc::clone(&watched), Arc::clone(&sessions))

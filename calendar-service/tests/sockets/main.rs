@@ -5,10 +5,12 @@
 mod client;
 mod endings;
 mod house;
+mod instances;
 mod ledger;
 mod limits;
 mod malformed;
 mod participants;
+mod redis_server;
 mod rooms;
 mod socket_io_client;
 mod socketio;
