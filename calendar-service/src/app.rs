@@ -10,13 +10,14 @@ use chassis::{
     rpc::{self, Caller},
     tokens::{RpcKeySource, Verifier},
 };
+use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
 use tokio::time::sleep;
 use tonic::service::Routes;
 
 use crate::{
     Listeners, MIGRATOR, RunError,
-    bus::MemoryBus,
+    bus::{MemoryBus, RedisBus, RoomBus},
     config::Config,
     metrics, outbox,
     password::Passwords,
@@ -42,7 +43,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth.clone())), Arc::clone(&clock));
     let service = Service {
         store: Store::new(pool.clone()),
-        bus: Arc::new(MemoryBus::new()),
+        bus: bus(&config, &lifecycle)?,
         passwords: Passwords::new(),
         participants: Participants::new(auth.clone(), config.service_token.clone()),
         reminders: Reminders::new(notification, config.service_token.clone()),
@@ -50,6 +51,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         lifecycle: lifecycle.clone(),
     };
     spawn_loops(&service, &verifier, &pool);
+    let bus = Arc::clone(&service.bus);
     let sockets = Sockets::start(SocketParts {
         service: service.clone(),
         verifier: Arc::clone(&verifier),
@@ -77,10 +79,19 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     };
     let rooms = async { sockets.serve(listeners.socket).await.map_err(RunError::Sockets) };
     tokio::try_join!(serving, rooms)?;
+    bus.close();
     lifecycle.finish().await;
     // A connection that is in use keeps the pool open.
     tokio::select! { () = pool.close() => {}, () = lifecycle.aborting() => {} }
     Ok(())
+}
+
+/// The bus between instances, where there are several.
+fn bus(config: &Config, lifecycle: &Lifecycle) -> Result<Arc<dyn RoomBus>, RunError> {
+    Ok(match &config.redis_url {
+        Some(url) => RedisBus::start(url.expose_secret(), lifecycle).map_err(RunError::Redis)?,
+        None => Arc::new(MemoryBus::new()),
+    })
 }
 
 /// The pool of the service's database, not connected yet.

@@ -36,13 +36,17 @@ pub struct Settings {
     /// away, what it must hear waits.
     #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50053")]
     pub notification_url: Uri,
+    /// What instances of this service tell each other by; absent: there is one
+    /// instance. One Redis, or database of one, for one system.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<SecretString>,
     /// The secret that services show each other.
     #[arg(long, env = "SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
     /// Who hears a message that names no calendar.
     #[arg(long, env = "BROADCAST_SCOPE", default_value = "everyone")]
     pub broadcast_scope: BroadcastScope,
-    /// Sockets of one account on this instance.
+    /// Sockets of one account, on all instances together.
     #[arg(long, env = "SOCKETS_PER_ACCOUNT", default_value = "10",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub sockets_per_account: u32,
@@ -66,6 +70,8 @@ pub struct Config {
     pub auth_url: Uri,
     /// notification-service, gRPC.
     pub notification_url: Uri,
+    /// What instances tell each other by.
+    pub redis_url: Option<SecretString>,
     /// Opens internal methods, here and at auth-service.
     pub service_token: ServiceToken,
     /// Who hears a message that names no calendar.
@@ -99,11 +105,16 @@ impl Settings {
         };
         let auth_url = peer("AUTH_URL", self.auth_url)?;
         let notification_url = peer("NOTIFICATION_URL", self.notification_url)?;
+        if let Some(url) = &self.redis_url {
+            redis::Client::open(url.expose_secret())
+                .map_err(|error| invalid("REDIS_URL", error.category()))?;
+        }
         Ok(Config {
             database_url: self.database_url,
             database_connections: self.database_connections,
             auth_url,
             notification_url,
+            redis_url: self.redis_url,
             service_token,
             broadcast_scope: self.broadcast_scope,
             limits: SocketLimits {
@@ -168,6 +179,7 @@ mod tests {
             ("--database-url", "mysql://secret@host/db", "CALENDAR_DATABASE_URL"),
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
             ("--notification-url", "/nowhere", "NOTIFICATION_URL"),
+            ("--redis-url", "rabbit://:secret@x", "REDIS_URL"),
             ("--broadcast-scope", "some", "broadcast-scope"),
             ("--sockets-per-account", "0", "sockets-per-account"),
             ("--database-connections", "1", "database-connections"),

@@ -71,6 +71,9 @@ pub enum RunError {
     /// notification-service's address is not usable.
     #[error("notification-service cannot be addressed")]
     Notification(#[source] tonic::transport::Error),
+    /// Redis' address is not usable.
+    #[error("Redis cannot be addressed")]
+    Redis(#[source] redis::RedisError),
     /// The internal listener failed.
     #[error("the internal listener failed")]
     Serve(#[source] tonic::transport::Error),

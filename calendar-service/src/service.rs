@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    bus::{Call, RoomBus},
+    bus::{Call, Publication, RoomBus},
     model::Change,
     password::Passwords,
     reminder::Reminders,
@@ -53,13 +53,15 @@ impl Service {
     pub fn announce(&self, changes: Vec<Change>) {
         self.nudge.outbox.notify_one();
         self.nudge.reminders.notify_one();
-        self.bus.publish(changes);
+        if !changes.is_empty() {
+            self.bus.publish(Publication::Changes(changes));
+        }
     }
 
     /// After a commit: something is in the inboxes of these accounts.
     pub fn call(&self, accounts: Vec<Uuid>) {
         if !accounts.is_empty() {
-            self.bus.call(Call::Inbox(accounts));
+            self.bus.publish(Publication::Call(Call::Inbox(accounts)));
         }
     }
 }

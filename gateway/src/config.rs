@@ -35,9 +35,6 @@ pub struct Settings {
     /// calendar-service, gRPC.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
     pub calendar_url: Uri,
-    /// activity-service, gRPC.
-    #[arg(long, env = "ACTIVITY_URL", default_value = "http://127.0.0.1:50054")]
-    pub activity_url: Uri,
     /// calendar-service's socket listener, HTTP/1.1.
     #[arg(long, env = "CALENDAR_SOCKET_URL", default_value = "http://127.0.0.1:8062")]
     pub calendar_socket_url: Uri,

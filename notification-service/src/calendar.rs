@@ -82,9 +82,11 @@ async fn outcome<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> 
     let fault = Fault::from_status(&status);
     let why = fault.to_string();
     match fault.code() {
-        FaultCode::Invalid | FaultCode::NotFound | FaultCode::Conflict | FaultCode::Stale => {
-            Outcome::Refused { status: 0, why }
-        }
+        FaultCode::Invalid
+        | FaultCode::NotFound
+        | FaultCode::Conflict
+        | FaultCode::Stale
+        | FaultCode::Unprocessable => Outcome::Refused { status: 0, why },
         FaultCode::Unauthenticated
         | FaultCode::Forbidden
         | FaultCode::TooMany

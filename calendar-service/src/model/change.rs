@@ -3,13 +3,15 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::Role;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// An event became visible.
     EventCreated,
@@ -46,7 +48,7 @@ pub struct NewChange {
 }
 
 /// An entry of a calendar's log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Change {
     /// Whose log.
     pub calendar_id: Uuid,
@@ -199,6 +201,7 @@ mod tests {
     fn kinds_are_read_back_from_their_spelling() {
         for kind in ChangeKind::ALL {
             assert_eq!(ChangeKind::parse(kind.as_str()), Some(kind));
+            assert_eq!(json!(kind), kind.as_str(), "instances spell it alike");
         }
     }
 }

@@ -4,7 +4,13 @@
 use chassis::{fault::Fault, tokens::Identity};
 use proto::notification::v1::ScheduleReminderRequest;
 
-use crate::{bus::Call, member, model::ScheduledReminder, service::Service, store::DeliveryScope};
+use crate::{
+    bus::{Call, Publication},
+    member,
+    model::ScheduledReminder,
+    service::Service,
+    store::DeliveryScope,
+};
 
 /// A reminder to be, in the client's words; empty: not said.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +65,7 @@ pub async fn deliver_scheduled(service: &Service, reminder: ScheduledReminder) -
     if first {
         tx.keep_recent(&reminder).await?;
         tx.commit().await?;
-        service.bus.call(Call::Reminder(reminder.id));
+        service.bus.publish(Publication::Call(Call::Reminder(reminder.id)));
     }
     let outcome = if first { "delivered" } else { "repeated" };
     metrics::counter!("inbox_deliveries_total", "service" => "calendar", "kind" => "scheduled", "outcome" => outcome)

@@ -2,13 +2,7 @@
 //! frame gets its one answer. Knows no wire, and of sockets only the one that
 //! asks.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    future::Future,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chassis::{
     fault::{Fault, Reason},
@@ -16,11 +10,12 @@ use chassis::{
 };
 use futures::FutureExt as _;
 use secrecy::ExposeSecret;
-use tokio::{sync::oneshot, task::yield_now, time::timeout};
+use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use super::{
     ask::Ask,
+    audience::say,
     command::{self, Report},
     connection::{Connection, Receipt},
     frame::{Resumed, ServerFrame, Success},
@@ -28,11 +23,9 @@ use super::{
     keeper::{Command, Enter},
     limits::BroadcastScope,
     outlet::{Answering, Outlet},
-    registry::Registry,
-    room::Listener as _,
-    wire::Block,
 };
 use crate::{
+    bus::Audience,
     event, member,
     message::{self, Place, Post},
     model::{Joined, fold},
@@ -42,8 +35,6 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 /// The same for a create: the saga says sooner what it can say.
 const CREATE_WITHIN: Duration = Duration::from_secs(5);
-/// Sockets written between two pauses of a broadcast.
-const BROADCAST_STEP: usize = 128;
 
 /// Does `ask` for `connection` and sees to its answer: now or, for a message in
 /// a room, when its group is committed.
@@ -166,27 +157,19 @@ async fn room_named(hub: &Hub, name: &str) -> Result<Uuid, Fault> {
 async fn broadcast<O: Outlet>(hub: &Hub, connection: &Connection<O>, text: String) -> Result<Success, Fault> {
     message::check(&text)?;
     let caller = connection.identity();
-    let audience = match hub.scope {
-        BroadcastScope::Everyone => hub.registry(Registry::all),
+    let to = match hub.scope {
+        BroadcastScope::Everyone => Audience::Everybody,
         BroadcastScope::Shared => {
-            let mut companions: HashSet<_> =
-                hub.service.store.companions(caller.account_id).await?.into_iter().collect();
-            companions.insert(caller.account_id);
-            hub.registry(|registry| registry.of_accounts(&companions))
+            let mut companions = hub.service.store.companions(caller.account_id).await?;
+            companions.push(caller.account_id);
+            Audience::Accounts(companions)
         }
         BroadcastScope::Off => {
             return Err(Fault::new(Reason::Forbidden, "a message needs a calendar_name here"));
         }
     };
     let by = Arc::clone(&caller.username);
-    let block = Block::of(&ServerFrame::Message { message: text, by, at: hub.clock.now() });
-    for step in audience.chunks(BROADCAST_STEP) {
-        for listener in step {
-            listener.send(&block);
-        }
-        yield_now().await;
-    }
-    hub.meters.frames_out.increment(audience.len() as u64);
+    say(hub, to, &ServerFrame::Message { message: text, by, at: hub.clock.now() }).await;
     Ok(Success::Sent {})
 }
 

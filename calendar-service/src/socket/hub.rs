@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chassis::{
@@ -18,25 +19,31 @@ use chassis::{
     fault::{Fault, Reason},
 };
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::sleep,
+};
 use uuid::Uuid;
 
 use super::{
     connection::Connection,
+    elsewhere::{Elsewhere, Moves},
     keeper::{Command, Keeper},
     limits::{BroadcastScope, SocketLimits},
     mail::Mailbag,
     meters::Meters,
     outlet::Outlet,
-    presence::{Arrivals, Presence},
+    presence::Arrivals,
     registry::{Entry as _, Registry, Turn},
 };
-use crate::{model::fold, service::Service};
+use crate::{bus::Publication, model::fold, service::Service};
 
 /// Commands that may wait for one room.
 const INBOX: usize = 4_096;
 /// Replays at once: each holds a database connection at times.
 const REPLAYS: usize = 8;
+/// Between two looks at who is left while draining.
+const LOOK_WHETHER_EMPTY: Duration = Duration::from_millis(50);
 
 /// The sockets of this instance.
 pub(super) struct Hub {
@@ -78,15 +85,15 @@ pub(super) struct Seat {
 // === impl Hub ===
 
 impl Hub {
-    /// No sockets, no rooms. The presence loop is to be run by the caller.
+    /// No sockets, no rooms. The loops of [`super::presence`] and [`super::relay`]
+    /// are to be run by the caller.
     pub(super) fn new(
         service: Service,
         clock: Arc<dyn Clock>,
         limits: SocketLimits,
         scope: BroadcastScope,
-    ) -> (Arc<Self>, Presence) {
-        let (arrivals, presence) = Presence::new();
-        let hub = Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             service,
             clock,
             limits,
@@ -97,17 +104,18 @@ impl Hub {
             registry: Mutex::new(Registry::new(limits.sockets_per_account)),
             rooms: RwLock::default(),
             serials: AtomicU64::new(1),
-            arrivals,
-        };
-        (Arc::new(hub), presence)
+            arrivals: Arrivals::new(),
+        })
     }
 
-    /// A place for one more connection of an account. `too_many_sockets`.
+    /// A place for one more connection of an account, counted over all instances
+    /// as far as they are heard of. `too_many_sockets`.
     pub(super) fn seat(self: &Arc<Self>, account_id: Uuid) -> Result<Seat, Fault> {
-        if self.registry.lock().sit(account_id) {
+        let known = self.service.bus.is_healthy();
+        if self.registry.lock().sit(account_id, known) {
             Ok(Seat { hub: Arc::clone(self), account_id })
         } else {
-            Err(Fault::of(Reason::TooManySockets).with_retry_after(std::time::Duration::from_secs(5)))
+            Err(Fault::of(Reason::TooManySockets).with_retry_after(Duration::from_secs(5)))
         }
     }
 
@@ -119,17 +127,29 @@ impl Hub {
     /// A connection is there.
     pub(super) fn connect(&self, connection: Arc<Connection>) {
         self.meters.sockets.increment(1.0);
-        let identity = connection.identity().clone();
-        if self.registry.lock().insert(connection) == Turn::CameOnline {
-            self.arrivals.tell(&identity, true);
-            self.mail.came(identity.account_id);
+        let account_id = connection.identity().account_id;
+        // Told under the lock: in the order in which it happens.
+        let mut registry = self.registry.lock();
+        if registry.insert(connection) == Turn::CameOnline {
+            self.arrivals.tell(account_id, true);
         }
+        if registry.sockets_of(account_id) == 1 {
+            self.mail.came(account_id);
+        }
+        self.publish_sockets(&registry, account_id);
     }
 
     /// A connection is gone: from the registry and from its rooms.
     pub(super) async fn disconnect<O: Outlet>(&self, connection: &Connection<O>) {
         self.meters.sockets.decrement(1.0);
-        let turn = self.registry.lock().remove(connection.serial());
+        let account_id = connection.identity().account_id;
+        {
+            let mut registry = self.registry.lock();
+            if registry.remove(connection.serial()) == Turn::WentOffline {
+                self.arrivals.tell(account_id, false);
+            }
+            self.publish_sockets(&registry, account_id);
+        }
         for calendar_id in connection.retire() {
             // It is in that room, so the room is open and stays so.
             let inbox = self.rooms.read().by_id.get(&calendar_id).map(|door| door.inbox.clone());
@@ -138,8 +158,38 @@ impl Hub {
                 let _ = inbox.send(Command::Exit(connection.serial())).await;
             }
         }
-        if turn == Turn::WentOffline {
-            self.arrivals.tell(connection.identity(), false);
+    }
+
+    /// Who came and went, for those who tell it.
+    pub(super) const fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+
+    /// What the other instances say changes; who came or went by it is told.
+    pub(super) fn elsewhere(&self, change: impl FnOnce(&mut Elsewhere) -> Moves) {
+        let mut registry = self.registry.lock();
+        let moves = registry.elsewhere(change);
+        self.arrivals.tell_all(moves);
+    }
+
+    /// Tells the other instances who is here.
+    pub(super) fn publish_roster(&self) {
+        let registry = self.registry.lock();
+        self.service.bus.forward(Publication::Roster(registry.roster()));
+    }
+
+    fn publish_sockets(&self, registry: &Registry<Connection>, account_id: Uuid) {
+        if self.service.bus.has_others() {
+            let sockets = registry.sockets_of(account_id);
+            self.service.bus.forward(Publication::Sockets(account_id, sockets));
+        }
+    }
+
+    /// Waits for the drain, and for the last socket to be gone.
+    pub(super) async fn emptied(&self) {
+        self.service.lifecycle.draining().await;
+        while self.registry(Registry::len) > 0 {
+            sleep(LOOK_WHETHER_EMPTY).await;
         }
     }
 

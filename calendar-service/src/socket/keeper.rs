@@ -28,6 +28,7 @@ use super::{
     room::{Entered, Offered, Promoted, Room},
 };
 use crate::{
+    bus::Publication,
     message::{Committed, Post, Writer},
     model::Change,
 };
@@ -216,7 +217,9 @@ impl Keeper {
             connection.flush();
         }
         self.account(room);
-        self.hub.service.bus.forward(changes);
+        if !changes.is_empty() {
+            self.hub.service.bus.forward(Publication::Changes(changes));
+        }
         behind
     }
 

@@ -16,7 +16,10 @@ pub struct SocketLimits {
     pub frame_burst: u32,
     /// Malformed frames in a minute; the last of them closes with 1008.
     pub malformed_per_minute: u32,
-    /// Connections of one account on this instance; more are refused with 429.
+    /// Connections of one account, on all instances together; more are refused
+    /// with 429. An instance knows of the others' within moments, so as many at
+    /// once as there are instances may come in above it; while the bus does not
+    /// work each counts its own.
     pub sockets_per_account: usize,
     /// Frames that may wait for a slow reader; more close with 1013.
     pub queued_frames: usize,
@@ -28,6 +31,14 @@ pub struct SocketLimits {
     pub pong_within: Duration,
     /// Missed changes that are still replayed; more answer `resync`.
     pub replay_changes: i64,
+    /// From one look at the logs of all open rooms to the next: a lost wake-up
+    /// heals in this time …
+    pub look_every: Duration,
+    /// … and in this time while the bus does not work.
+    pub look_often: Duration,
+    /// From one telling of who is connected here to the next; an instance that
+    /// misses three is gone.
+    pub roster_every: Duration,
 }
 
 /// Who hears a message that names no calendar (`BROADCAST_SCOPE`).
@@ -76,6 +87,9 @@ impl Default for SocketLimits {
             ping_every: Duration::from_secs(25),
             pong_within: Duration::from_secs(20),
             replay_changes: 10_000,
+            look_every: Duration::from_secs(5),
+            look_often: Duration::from_secs(1),
+            roster_every: Duration::from_secs(5),
         }
     }
 }

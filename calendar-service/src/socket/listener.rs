@@ -39,6 +39,8 @@ where
                 upgrade(&parts, request).await.map(Either::Left)
             } else if path == "/socket.io" || path.starts_with("/socket.io/") {
                 socketio.call(request).await?.map(Either::Right)
+            } else if path == "/readyz" {
+                ready(&parts).map(Either::Left)
             } else {
                 problem(&Fault::of(Reason::NotFound)).map(Either::Left)
             };
@@ -46,4 +48,11 @@ where
         }
     });
     http_server::serve(listener, route, limits, lifecycle).await
+}
+
+/// Whether new sockets are welcome: gateways ask before they choose.
+fn ready(parts: &Parts) -> Response<Full<Bytes>> {
+    let lifecycle = &parts.hub.service.lifecycle;
+    let welcome = !lifecycle.is_draining() && lifecycle.health().missing().is_empty();
+    if welcome { Response::new(Full::default()) } else { problem(&Fault::unavailable("a place for sockets")) }
 }

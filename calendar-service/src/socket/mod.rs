@@ -11,12 +11,18 @@
 //! written without waking anybody. Who comes in later gets a [`replay`]. What is
 //! for people rather than rooms goes into a bag ([`mail`]) that the [`postman`]
 //! empties: from their inboxes, and what is [`recent`].
+//!
+//! Several instances are one system: each tells its own rooms what the bus
+//! brings, reads the log where the bus is silent, and knows by [`elsewhere`] who
+//! is connected to the others ([`presence`]).
 
 mod ask;
+mod audience;
 mod close;
 mod command;
 mod connection;
 mod desk;
+mod elsewhere;
 #[cfg(test)]
 mod examples;
 mod frame;
@@ -102,12 +108,15 @@ impl Sockets {
     pub fn start(parts: SocketParts) -> Self {
         let SocketParts { service, verifier, book, clock, limits, scope } = parts;
         let lifecycle = service.lifecycle.clone();
-        let (hub, presence) = Hub::new(service, clock, limits, scope);
-        tokio::spawn(presence.run(Arc::clone(&hub)));
-        let fed = Arc::clone(&hub);
-        lifecycle.supervise("calendar-rooms", move || relay::relay(Arc::clone(&fed)));
-        let served = Arc::clone(&hub);
-        lifecycle.supervise("calendar-inboxes", move || postman::run(Arc::clone(&served)));
+        let hub = Hub::new(service, clock, limits, scope);
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-rooms", move || relay::relay(Arc::clone(&on)));
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-presence", move || presence::tell(Arc::clone(&on)));
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-rosters", move || presence::exchange(Arc::clone(&on)));
+        let on = Arc::clone(&hub);
+        lifecycle.supervise("calendar-inboxes", move || postman::run(Arc::clone(&on)));
         let (watched, sessions) = (Arc::clone(&hub), Arc::clone(&book));
         lifecycle.supervise("calendar-sessions", move || {
             sessions::watch(Arc::clone(&watched), Arc::clone(&sessions))

@@ -18,8 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
 use super::{
-    hub::Hub, mail::Round, recent::Recent, registry::Registry, relay::emptied, room::Listener as _,
-    wire::BlockBuilder,
+    hub::Hub, mail::Round, recent::Recent, registry::Registry, room::Listener as _, wire::BlockBuilder,
 };
 use crate::{model::InboxEntry, patience::in_time};
 
@@ -61,7 +60,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
             () = hub.mail.filled(), if !failed => false,
             _ = looks.tick() => true,
             () = sleep(AGAIN), if failed => true,
-            () = emptied(&hub) => return,
+            () = hub.emptied() => return,
         };
         let mut round = hub.mail.take();
         round.look |= look;

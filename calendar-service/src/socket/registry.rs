@@ -1,5 +1,7 @@
 //! Who is connected: one set of connections, found by serial, account, session
-//! and gateway. The indexes change only through these methods.
+//! and gateway. The indexes change only through these methods. What the other
+//! instances say of theirs lies beside it: an account is online that is
+//! connected to any of them, and its places are counted over all.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -7,6 +9,8 @@ use std::{
 };
 
 use uuid::Uuid;
+
+use super::elsewhere::{Elsewhere, Moves};
 
 /// What the registry needs to know of a connection.
 pub(super) trait Entry {
@@ -29,14 +33,15 @@ pub(super) struct Registry<C: ?Sized> {
     /// Places taken per account: connections, and handshakes on their way to be one.
     seats: HashMap<Uuid, usize>,
     seats_per_account: usize,
+    elsewhere: Elsewhere,
 }
 
 /// What a connection meant to its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// The first one came: the account is online now.
+    /// The first one anywhere came: the account is online now.
     CameOnline,
-    /// The last one went: the account is offline now.
+    /// The last one anywhere went: the account is offline now.
     WentOffline,
     /// There are others.
     NoChange,
@@ -53,14 +58,19 @@ impl<C: Entry + ?Sized> Registry<C> {
             by_session: HashMap::new(),
             seats: HashMap::new(),
             seats_per_account,
+            elsewhere: Elsewhere::default(),
         }
     }
 
-    /// Takes a place for an account; false when all are taken.
-    pub(super) fn sit(&mut self, account_id: Uuid) -> bool {
-        let seats = self.seats.entry(account_id).or_default();
-        let free = *seats < self.seats_per_account;
-        *seats += usize::from(free);
+    /// Takes a place for an account; false when all are taken: here and, when
+    /// what they say is `known`, on the other instances.
+    pub(super) fn sit(&mut self, account_id: Uuid, known: bool) -> bool {
+        let others = if known { self.elsewhere.sockets(account_id) as usize } else { 0 };
+        let taken = self.seats.get(&account_id).copied().unwrap_or(0);
+        let free = taken.saturating_add(others) < self.seats_per_account;
+        if free {
+            self.seats.insert(account_id, taken + 1);
+        }
         free
     }
 
@@ -77,9 +87,8 @@ impl<C: Entry + ?Sized> Registry<C> {
     /// A connection is there.
     pub(super) fn insert(&mut self, connection: Arc<C>) -> Turn {
         let serial = connection.serial();
-        let of_account = self.by_account.entry(connection.account_id()).or_default();
-        let turn = if of_account.is_empty() { Turn::CameOnline } else { Turn::NoChange };
-        of_account.insert(serial);
+        let turn = if self.is_online(connection.account_id()) { Turn::NoChange } else { Turn::CameOnline };
+        self.by_account.entry(connection.account_id()).or_default().insert(serial);
         self.by_session.entry(connection.session_id()).or_default().insert(serial);
         self.connections.insert(serial, connection);
         turn
@@ -89,11 +98,27 @@ impl<C: Entry + ?Sized> Registry<C> {
     pub(super) fn remove(&mut self, serial: u64) -> Turn {
         let Some(connection) = self.connections.remove(&serial) else { return Turn::NoChange };
         Self::unindex(&mut self.by_session, connection.session_id(), serial);
-        if Self::unindex(&mut self.by_account, connection.account_id(), serial) {
-            Turn::WentOffline
-        } else {
-            Turn::NoChange
-        }
+        let last_here = Self::unindex(&mut self.by_account, connection.account_id(), serial);
+        if last_here && !self.is_online(connection.account_id()) { Turn::WentOffline } else { Turn::NoChange }
+    }
+
+    /// What the other instances say changes; answers who came online by it, and
+    /// who went offline.
+    pub(super) fn elsewhere(&mut self, change: impl FnOnce(&mut Elsewhere) -> Moves) -> Moves {
+        let Moves { mut came, mut went } = change(&mut self.elsewhere);
+        came.retain(|account| !self.by_account.contains_key(account));
+        went.retain(|account| !self.by_account.contains_key(account));
+        Moves { came, went }
+    }
+
+    /// How often an account is connected to this instance.
+    pub(super) fn sockets_of(&self, account_id: Uuid) -> u32 {
+        self.by_account.get(&account_id).map_or(0, |serials| serials.len() as u32)
+    }
+
+    /// Every account that is connected to this instance, and how often.
+    pub(super) fn roster(&self) -> Vec<(Uuid, u32)> {
+        self.by_account.iter().map(|(account, serials)| (*account, serials.len() as u32)).collect()
     }
 
     /// How many connections there are.
@@ -106,9 +131,9 @@ impl<C: Entry + ?Sized> Registry<C> {
         self.connections.values().cloned().collect()
     }
 
-    /// Whether an account is connected.
+    /// Whether an account is connected, to any instance.
     pub(super) fn is_online(&self, account_id: Uuid) -> bool {
-        self.by_account.contains_key(&account_id)
+        self.by_account.contains_key(&account_id) || self.elsewhere.sockets(account_id) > 0
     }
 
     /// Every account that is connected.
@@ -176,6 +201,7 @@ impl<C: Entry + ?Sized> Registry<C> {
 
 #[cfg(test)]
 mod tests {
+    use chassis::clock::{Clock as _, SystemClock};
     use proptest::prelude::*;
 
     use super::*;
@@ -216,6 +242,29 @@ mod tests {
         prop::collection::vec(act, 0..200)
     }
 
+    #[test]
+    fn places_are_counted_over_all_instances_and_online_is_online_anywhere() {
+        let mut registry = Registry::<Fake>::new(3);
+        let (there, now) = (Uuid::from_u128(99), SystemClock.monotonic());
+        let say = |registry: &mut Registry<Fake>, sockets| {
+            registry.elsewhere(|elsewhere| elsewhere.set(there, account(1), sockets, now))
+        };
+        assert_eq!(say(&mut registry, 2).came, [account(1)]);
+        assert!(registry.is_online(account(1)));
+        assert!(registry.sit(account(1), true));
+        assert!(!registry.sit(account(1), true), "one here, two there");
+        assert!(registry.sit(account(1), false), "what cannot be known does not count");
+        let fake = Fake(1, account(1), account(9), None);
+        assert_eq!(registry.insert(Arc::new(fake.clone())), Turn::NoChange, "online there before");
+        assert_eq!(say(&mut registry, 0), Moves::default(), "online here");
+        assert_eq!(registry.roster(), [(account(1), 1)]);
+        assert_eq!(registry.remove(1), Turn::WentOffline);
+        assert_eq!(registry.insert(Arc::new(fake)), Turn::CameOnline);
+        assert_eq!(say(&mut registry, 1), Moves::default());
+        assert_eq!(registry.remove(1), Turn::NoChange, "online there still");
+        assert_eq!(say(&mut registry, 0).went, [account(1)]);
+    }
+
     fn account(n: u8) -> Uuid {
         Uuid::from_u128(u128::from(n) + 1)
     }
@@ -231,7 +280,7 @@ mod tests {
                 match act {
                     Act::Sit(a) => {
                         let free = seats[usize::from(a)] < 3;
-                        prop_assert_eq!(registry.sit(account(a)), free);
+                        prop_assert_eq!(registry.sit(account(a), true), free);
                         seats[usize::from(a)] += usize::from(free);
                     }
                     Act::Stand(a) => {

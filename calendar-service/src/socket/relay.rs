@@ -5,48 +5,73 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::broadcast::error::RecvError,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use uuid::Uuid;
 
-use super::{hub::Hub, keeper::Command, registry::Registry};
-use crate::{bus::Published, model::Change};
+use super::{audience::deliver, hub::Hub, keeper::Command};
+use crate::{
+    bus::{Heard, Publication},
+    model::Change,
+};
 
-/// Between two looks at the logs of all open rooms: a lost wake-up heals in this time.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Between two looks at who is left while draining.
-const LOOK_WHETHER_EMPTY: Duration = Duration::from_millis(50);
+/// For a look at the logs of all open rooms.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// However often something is missed, looks are this far apart.
+const LOOKS_APART: Duration = Duration::from_millis(100);
 /// Rooms asked about in one statement.
 const ROOMS: usize = 5_000;
 
 /// Runs until the process drains and the last socket is gone.
 pub(super) async fn relay(hub: Arc<Hub>) {
     let mut feed = hub.service.bus.subscribe();
-    let mut looks = interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(hub.limits.look_often);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = Instant::now();
+    // The first look: what was committed before this instance listened.
+    let mut missed = true;
     loop {
         tokio::select! {
-            published = feed.recv() => match published {
-                Ok(Published::Changes(changes)) => hand_on(&hub, &changes),
-                Ok(Published::Call(call)) => hub.mail.put(&call),
-                Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "fell behind the bus, reading the log");
+            heard = feed.recv() => match heard {
+                Ok(Heard::Said { by, what }) => take(&hub, by, &what).await,
+                Ok(Heard::Missed) => {
+                    hub.arrivals().unsure();
                     hub.mail.look();
-                    look(&hub).await;
+                    missed = true;
+                }
+                Err(RecvError::Lagged(behind)) => {
+                    tracing::warn!(behind, "fell behind the bus, reading the log");
+                    hub.arrivals().unsure();
+                    hub.mail.look();
+                    missed = true;
                 }
                 Err(RecvError::Closed) => return,
             },
-            _ = looks.tick() => look(&hub).await,
-            () = emptied(&hub) => return,
+            _ = ticks.tick() => {
+                missed |= !hub.service.bus.is_healthy() || looked.elapsed() >= hub.limits.look_every;
+            }
+            () = sleep_until(looked + LOOKS_APART), if missed => {
+                missed = false;
+                looked = Instant::now();
+                look(&hub).await;
+            }
+            () = hub.emptied() => return,
         }
     }
 }
 
-/// Waits for the drain, and for the last socket to be gone.
-pub(super) async fn emptied(hub: &Hub) {
-    hub.service.lifecycle.draining().await;
-    while hub.registry(Registry::len) > 0 {
-        sleep(LOOK_WHETHER_EMPTY).await;
+/// Does what a publication is for.
+async fn take(hub: &Arc<Hub>, by: Uuid, what: &Publication) {
+    let now = hub.clock.monotonic();
+    match what {
+        Publication::Changes(changes) => hand_on(hub, changes),
+        Publication::Frame { to, frame } => deliver(hub, to, frame).await,
+        Publication::Roster(roster) => hub.elsewhere(|elsewhere| elsewhere.replace(by, roster, now)),
+        Publication::Sockets(account_id, sockets) => {
+            hub.elsewhere(|elsewhere| elsewhere.set(by, *account_id, *sockets, now));
+        }
+        Publication::WhoIsThere => hub.arrivals().asked(),
+        Publication::Call(call) => hub.mail.put(call),
     }
 }
 
@@ -69,7 +94,7 @@ async fn look(hub: &Arc<Hub>) {
     let told: HashMap<_, _> = hub.told().into_iter().collect();
     let ids: Vec<_> = told.keys().copied().collect();
     for ids in ids.chunks(ROOMS) {
-        let reached = timeout(LOOK_EVERY, hub.service.store.last_seqs(ids)).await;
+        let reached = timeout(LOOK_WITHIN, hub.service.store.last_seqs(ids)).await;
         let Ok(Ok(reached)) = reached else {
             tracing::debug!("the logs cannot be looked at now");
             return;

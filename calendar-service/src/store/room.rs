@@ -1,5 +1,7 @@
 //! `calendars`, as the keeper of a room reads it.
 
+use std::sync::Arc;
+
 use chassis::fault::Fault;
 use uuid::Uuid;
 
@@ -36,6 +38,25 @@ impl Store {
         .fetch_optional(self.pool())
         .await?;
         Ok(calendar_id)
+    }
+
+    /// Who of these accounts is a member of which of these calendars.
+    pub async fn members_among_rooms(
+        &self,
+        calendar_ids: &[Uuid],
+        account_ids: &[Uuid],
+    ) -> Result<Vec<(Uuid, Uuid, Arc<str>)>, Fault> {
+        let rows = sqlx::query!(
+            r#"
+            select calendar_id, account_id, username from members
+            where account_id = any ($2) and calendar_id = any ($1)
+            "#,
+            calendar_ids,
+            account_ids,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.calendar_id, row.account_id, row.username.into())).collect())
     }
 
     /// Everybody who shares a calendar with this account, itself included.

@@ -202,7 +202,7 @@ async fn dies_at(world: &World, ann: &Identity, point: &'static str, key: Option
     let doomed = world.instance();
     let background = [
         tokio::spawn(runner::run(doomed.clone())),
-        tokio::spawn(calendar_service::outbox::run(doomed.clone())),
+        tokio::spawn(calendar_service::outbox::run(doomed.clone(), calendar_service::store::Lane::Accounts)),
     ];
     let caller = tokio::spawn({
         let (doomed, ann, key) = (doomed.clone(), ann.clone(), key.cloned());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calendar_service::{
     MIGRATOR,
-    bus::Published,
+    bus::{Heard, Publication},
     change, message,
     model::{Change, ChangeKind, NewChange},
 };
@@ -94,13 +94,6 @@ async fn who_appends_second_waits_for_the_first_commit(pool: PgPool) {
     assert_eq!(second.await.unwrap(), 2);
 }
 
-fn changes(published: &Published) -> &[Change] {
-    match published {
-        Published::Changes(changes) => changes,
-        Published::Call(call) => panic!("{call:?} is for nobody"),
-    }
-}
-
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_is_committed_is_published_once(pool: PgPool) {
     let world = World::new(pool).await;
@@ -111,11 +104,11 @@ async fn what_is_committed_is_published_once(pool: PgPool) {
     let refused = world.event(&ann, "Home", json!({ "participants": ["eve"] })).await;
     assert_eq!(code(&refused), "participant_unknown");
     world.join(&World::person("bob"), "Home").await;
-    let mut heard: Vec<Published> = Vec::new();
-    while let Ok(published) = feed.try_recv() {
-        heard.push(published);
+    let mut heard = Vec::new();
+    while let Ok(Heard::Said { what, .. }) = feed.try_recv() {
+        let Publication::Changes(changes) = &*what else { panic!("{what:?}") };
+        heard.extend(changes.iter().map(|change| (change.seq, change.kind)));
     }
-    let heard: Vec<_> = heard.iter().flat_map(changes).map(|change| (change.seq, change.kind)).collect();
     assert_eq!(
         heard,
         [(1, ChangeKind::MemberJoined), (2, ChangeKind::EventCreated), (3, ChangeKind::MemberJoined)]

@@ -51,9 +51,10 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
     let config = Config {
         database_url: url.into(),
         database_connections: 4,
-        // Nobody is there.
+        // Nobody is there, nor at Redis.
         auth_url: "http://127.0.0.1:9".parse().unwrap(),
         notification_url: "http://127.0.0.1:9".parse().unwrap(),
+        redis_url: Some("redis://127.0.0.1:9".into()),
         service_token: token.clone(),
         broadcast_scope: BroadcastScope::Everyone,
         limits: SocketLimits::default(),

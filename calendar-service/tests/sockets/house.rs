@@ -89,22 +89,27 @@ impl House {
     }
 
     pub(crate) async fn open_as(pool: &PgPool, plan: Plan) -> Self {
-        Self::open_on(pool, plan, Arc::new(MemoryBus::new())).await
+        Self::open_on(pool, plan, |_| Arc::new(MemoryBus::new())).await
     }
 
-    /// Instances on one bus are one system; on two they only share the log.
-    pub(crate) async fn open_on(pool: &PgPool, plan: Plan, bus: Arc<dyn RoomBus>) -> Self {
+    /// An instance on the bus that is made for its life.
+    pub(crate) async fn open_on(
+        pool: &PgPool,
+        plan: Plan,
+        bus: impl FnOnce(&Lifecycle) -> Arc<dyn RoomBus>,
+    ) -> Self {
         chassis::install_crypto_provider();
         let notification = NotificationDouble::default();
         let clock = channel(&notification.serve().await).unwrap();
+        let lifecycle = Lifecycle::new();
         let service = Service {
             store: Store::new(pool.clone()),
-            bus,
+            bus: bus(&lifecycle),
             passwords: Passwords::new(),
             participants: participants::start().await,
             reminders: Reminders::new(clock, ServiceToken::random()),
             nudge: Nudge::default(),
-            lifecycle: Lifecycle::new(),
+            lifecycle,
         };
         let book = Arc::new(Book::default());
         let sockets = Sockets::start(SocketParts {

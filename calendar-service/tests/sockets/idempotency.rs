@@ -66,7 +66,7 @@ async fn a_repeat_gets_the_first_ack_on_both_kinds_of_sockets_and_another_instan
         let event = frame["type"].as_str().unwrap();
         assert_eq!(first(io.ask(event, &payload(&frame)).await), told);
 
-        let other = House::open_on(&pool, Plan::default(), Arc::new(MemoryBus::new())).await;
+        let other = House::open_on(&pool, Plan::default(), |_| Arc::new(MemoryBus::new())).await;
         assert_eq!(first(other.connect(&ann).await.ask(&frame).await.unwrap()), told);
         assert_eq!(count(&pool, kind).await, 1);
     }

@@ -92,8 +92,8 @@ impl House {
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
 async fn a_notification_reaches_every_socket_of_its_account(pool: PgPool) {
     let bus = Arc::new(MemoryBus::new());
-    let house = House::open_on(&pool, Plan::default(), Arc::<MemoryBus>::clone(&bus)).await;
-    let other = House::open_on(&pool, Plan::default(), bus).await;
+    let house = House::open_on(&pool, Plan::default(), |_| Arc::<MemoryBus>::clone(&bus)).await;
+    let other = House::open_on(&pool, Plan::default(), |_| bus).await;
     let (ann, bob) = (Person::new("ann"), Person::new("bob"));
     let mut here = [house.connect(&ann).await, house.connect(&ann).await, other.connect(&ann).await];
     let mut io = SocketIoClient::connect(other.address, &json!({ "token": ann.token() })).await.unwrap();

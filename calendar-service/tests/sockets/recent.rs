@@ -41,8 +41,8 @@ impl House {
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
 async fn everybody_who_is_there_hears_it_once(pool: PgPool) {
     let bus = Arc::new(MemoryBus::new());
-    let house = House::open_on(&pool, Plan::default(), Arc::<MemoryBus>::clone(&bus)).await;
-    let other = House::open_on(&pool, Plan::default(), bus).await;
+    let house = House::open_on(&pool, Plan::default(), |_| Arc::<MemoryBus>::clone(&bus)).await;
+    let other = House::open_on(&pool, Plan::default(), |_| bus).await;
     let (ann, bob) = (Person::new("ann"), Person::new("bob"));
     let (mut one, mut two) = (house.connect(&ann).await, other.connect(&ann).await);
     let mut io = SocketIoClient::connect(house.address, &json!({ "token": bob.token() })).await.unwrap();
