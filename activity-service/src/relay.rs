@@ -24,7 +24,7 @@ mod snapshot;
 mod store;
 pub(crate) mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chassis::{fault::Fault, lifecycle::Lifecycle};
 use sqlx::PgPool;
@@ -64,7 +64,16 @@ impl RelayListeners {
         }
         Ok(listeners)
     }
+
+    /// Where they listen.
+    pub fn addresses(&self) -> std::io::Result<RelayAddresses> {
+        let of = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
+        Ok((of(&self.sources)?, of(&self.clients)?))
+    }
 }
+
+/// Where sources and user clients connect; none: not here.
+pub type RelayAddresses = (Option<SocketAddr>, Option<SocketAddr>);
 
 /// Starts the relay's parts on `lifecycle`; they end with it.
 pub fn run(config: RelayConfig, listeners: RelayListeners, pool: PgPool, lifecycle: &Lifecycle) {

@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use activity_service::relay::RelayAddresses;
+
 /// Where a running product is to be found.
 #[derive(Debug, Clone)]
 pub struct Announcement {
@@ -13,6 +15,8 @@ pub struct Announcement {
     pub program: String,
     /// The public listener.
     pub gateway: SocketAddr,
+    /// Where event sources and user clients of the relay connect.
+    pub relay: RelayAddresses,
     /// The operator's listener.
     pub admin: SocketAddr,
     /// `DATA_DIR`.
@@ -23,10 +27,13 @@ pub struct Announcement {
 
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { program, gateway, admin, data_dir, postgres } = self;
+        let Self { program, gateway, relay, admin, data_dir, postgres } = self;
         let json = "-H 'content-type: application/json'";
         writeln!(f, "Shared Calendar is running. Ctrl-C stops it.\n")?;
         writeln!(f, "  for everybody   http://{gateway}        (try every route: http://{gateway}/docs)")?;
+        if let (Some(sources), Some(clients)) = relay {
+            writeln!(f, "  the relay       events to {sources}, user clients at {clients}")?;
+        }
         writeln!(f, "  for operators   http://{admin}/readyz   (and /healthz, /metrics)")?;
         write!(f, "  data            {}", data_dir.display())?;
         match postgres {
@@ -50,6 +57,7 @@ mod tests {
         let text = Announcement {
             program: "target/release/shared-calendar".to_owned(),
             gateway: ([127, 0, 0, 1], 8080).into(),
+            relay: (Some(([127, 0, 0, 1], 9090).into()), Some(([127, 0, 0, 1], 9099).into())),
             admin: ([127, 0, 0, 1], 8079).into(),
             data_dir: "/data".into(),
             postgres: None,
@@ -58,6 +66,7 @@ mod tests {
         for part in [
             "http://127.0.0.1:8080/docs",
             "http://127.0.0.1:8079/readyz",
+            "events to 127.0.0.1:9090, user clients at 127.0.0.1:9099",
             "/user/register",
             "release/shared-calendar room",
             "/data\n",

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use activity_service::RelayListeners;
 use chassis::health::Dependency;
 use chassis::lifecycle::Lifecycle;
 use chassis::postgres;
@@ -28,6 +29,12 @@ const SHORTEST_STOP: Duration = Duration::from_millis(500);
 /// How often readiness is looked at until everything runs.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Those that others connect to than this process.
+struct PublicListeners {
+    gateway: TcpListener,
+    relay: RelayListeners,
+}
+
 /// Starts everything, serves until the lifecycle drains, and ends everything in reverse.
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     // Down until the last line of the start: an operator who looks earlier sees that it goes on.
@@ -41,17 +48,20 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let Some(databases) = Databases::start(&config, &data_dir, &lifecycle).await? else {
         return Ok(());
     };
-    let gateway = listeners.gateway.local_addr().map_err(RunError::Listen)?;
+    let public = PublicListeners { gateway: listeners.gateway, relay: listeners.relay };
+    let gateway = public.gateway.local_addr().map_err(RunError::Listen)?;
+    let relay = public.relay.addresses().map_err(RunError::Listen)?;
     let announcement = Announcement {
         program: std::env::args().next().unwrap_or_else(|| "shared-calendar".to_owned()),
         gateway,
+        relay,
         admin,
         data_dir: data_dir.path().to_path_buf(),
         postgres: databases.socket_folder().map(Into::into),
     };
     let outcome = async {
         migrate(&config, &databases).await?;
-        let services = start_services(config, listeners.gateway, &databases, &lifecycle).await?;
+        let services = start_services(config, public, &databases, &lifecycle).await?;
         serve(services, &lifecycle, &start, &announcement).await
     };
     let outcome = outcome.await;
@@ -82,7 +92,7 @@ async fn migrate(config: &Config, databases: &Databases) -> Result<(), RunError>
 /// The services over gRPC on internal listeners, those that are called before those that call.
 async fn start_services(
     config: Config,
-    public: TcpListener,
+    listeners: PublicListeners,
     databases: &Databases,
     lifecycle: &Lifecycle,
 ) -> Result<Services, RunError> {
@@ -91,11 +101,13 @@ async fn start_services(
     let (calendar_listener, calendar_url) = internal().await?;
     let (socket_listener, socket_url) = internal().await?;
     let (notification_listener, notification_url) = internal().await?;
+    let (activity_listener, activity_url) = internal().await?;
 
     let mut auth = config.auth;
     auth.database_url = databases.auth.clone();
     auth.calendar_url = calendar_url.clone();
     auth.notification_url = Some(notification_url.clone());
+    auth.activity_url = Some(activity_url.clone());
     let auth = auth.with_token(token.clone()).map_err(ConfigError::new)?;
 
     let mut calendar = config.calendar;
@@ -110,24 +122,32 @@ async fn start_services(
     notification.calendar_url = calendar_url.clone();
     let notification = notification.with_token(token.clone()).map_err(ConfigError::new)?;
 
+    let mut activity = config.activity;
+    activity.database_url = databases.activity.clone();
+    activity.auth_url = auth_url.clone();
+    activity.notification_url = notification_url.clone();
+    let activity = activity.with_token(token.clone()).map_err(ConfigError::new)?;
+
     let mut gateway = config.gateway;
-    gateway.listen = public.local_addr().map_err(RunError::Listen)?;
+    gateway.listen = listeners.gateway.local_addr().map_err(RunError::Listen)?;
     gateway.auth_url = auth_url;
     gateway.calendar_url = calendar_url;
     gateway.calendar_socket_url = socket_url;
     gateway.notification_url = notification_url;
+    gateway.activity_url = activity_url;
     let gateway = gateway.with_token(token).map_err(ConfigError::new)?;
 
     let mut services = Services::of(lifecycle);
-    let listeners = auth_service::Listeners { grpc: auth_listener, admin: None };
-    services.start("auth-service", |until| auth_service::run(auth, listeners, until));
-    let listeners =
-        calendar_service::Listeners { grpc: calendar_listener, socket: socket_listener, admin: None };
-    services.start("calendar-service", |until| calendar_service::run(calendar, listeners, until));
-    let listeners = notification_service::Listeners { grpc: notification_listener, admin: None };
-    services.start("notification-service", |until| notification_service::run(notification, listeners, until));
-    let listeners = gateway::Listeners { public, admin: None };
-    services.start("gateway", |until| gateway::run(gateway, listeners, until));
+    let on = auth_service::Listeners { grpc: auth_listener, admin: None };
+    services.start("auth-service", |until| auth_service::run(auth, on, until));
+    let on = calendar_service::Listeners { grpc: calendar_listener, socket: socket_listener, admin: None };
+    services.start("calendar-service", |until| calendar_service::run(calendar, on, until));
+    let on = notification_service::Listeners { grpc: notification_listener, admin: None };
+    services.start("notification-service", |until| notification_service::run(notification, on, until));
+    let on = activity_service::Listeners { grpc: activity_listener, relay: listeners.relay, admin: None };
+    services.start("activity-service", |until| activity_service::run(activity, on, until));
+    let on = gateway::Listeners { public: listeners.gateway, admin: None };
+    services.start("gateway", |until| gateway::run(gateway, on, until));
     Ok(services)
 }
 

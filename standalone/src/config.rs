@@ -42,6 +42,9 @@ pub struct Settings {
     /// activity-service's database, instead of the embedded one.
     #[arg(long, global = true, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
     pub activity_database_url: Option<SecretString>,
+    /// When all sources of the relay have closed and nothing waits: forget position and followers, or go on.
+    #[arg(long, global = true, env = "RELAY_ON_CLOSE", default_value = "reset", value_parser = ["reset", "continue"])]
+    pub relay_on_close: String,
 }
 
 /// Settings that hold together.
@@ -69,6 +72,8 @@ pub struct Config {
     pub calendar: calendar_service::Settings,
     /// notification-service's, likewise.
     pub notification: notification_service::Settings,
+    /// activity-service's, likewise; the relay's addresses are the operator's.
+    pub activity: activity_service::Settings,
     /// The gateway's, likewise.
     pub gateway: gateway::config::Settings,
 }
@@ -113,11 +118,16 @@ impl TryFrom<Settings> for Config {
             read([("--database-url", database(&settings.calendar_database_url))])?;
         let notification: notification_service::Settings =
             read([("--database-url", database(&settings.notification_database_url))])?;
+        let activity: activity_service::Settings = read([
+            ("--database-url", database(&settings.activity_database_url)),
+            ("--relay-on-close", settings.relay_on_close.into()),
+        ])?;
         let gateway: gateway::config::Settings = read([])?;
         let token = ServiceToken::random();
         auth.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         calendar.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         notification.clone().with_token(token.clone()).map_err(ConfigError::new)?;
+        activity.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         gateway.clone().with_token(token).map_err(ConfigError::new)?;
         Ok(Self {
             gateway_listen: settings.gateway_listen,
@@ -131,6 +141,7 @@ impl TryFrom<Settings> for Config {
             auth,
             calendar,
             notification,
+            activity,
             gateway,
         })
     }

@@ -1,8 +1,8 @@
 //! Every service in one process, over an embedded private PostgreSQL.
 //!
-//! The life of the process: `cli` reads the settings of everything and binds the two addresses that
-//! people use. [`run`] locks `DATA_DIR`, makes the embedded server answer ([`postgres`]), starts
-//! auth-service, calendar-service, notification-service and the gateway over internal listeners of
+//! The life of the process: `cli` reads the settings of everything and binds the addresses that others
+//! use. [`run`] locks `DATA_DIR`, makes the embedded server answer ([`postgres`]), starts
+//! auth-service, calendar-service, notification-service, activity-service and the gateway over internal listeners of
 //! their own, each with a share of the process' lifecycle ([`services`]), and says where it listens
 //! ([`announce`]). Told to stop, it ends them in reverse, then PostgreSQL. Killed, it leaves PostgreSQL
 //! running, and the next start adopts it.
@@ -22,6 +22,7 @@ pub mod services;
 use std::io;
 use std::net::SocketAddr;
 
+use activity_service::RelayListeners;
 use chassis::lifecycle::Lifecycle;
 use sqlx::migrate::MigrateError;
 use tokio::net::TcpListener;
@@ -39,6 +40,8 @@ pub struct Listeners {
     pub gateway: TcpListener,
     /// For the operator.
     pub admin: TcpListener,
+    /// For event sources and user clients of the relay.
+    pub relay: RelayListeners,
 }
 
 /// Why the process cannot go on.
@@ -78,7 +81,19 @@ impl Listeners {
         let bind = async |address| {
             TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })
         };
-        Ok(Self { gateway: bind(config.gateway_listen).await?, admin: bind(config.admin_listen).await? })
+        let relay = &config.activity.relay;
+        let mut relay_listeners = RelayListeners::default();
+        if relay.role.listens() {
+            relay_listeners.sources = Some(bind(relay.source_listen).await?);
+        }
+        if relay.role.processes() {
+            relay_listeners.clients = Some(bind(relay.client_listen).await?);
+        }
+        Ok(Self {
+            gateway: bind(config.gateway_listen).await?,
+            admin: bind(config.admin_listen).await?,
+            relay: relay_listeners,
+        })
     }
 }
 

@@ -7,25 +7,29 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection};
 use standalone::{
     data_dir::DataDir,
-    postgres::{AUTH, CALENDAR, Cluster},
+    postgres::{ACTIVITY, AUTH, CALENDAR, Cluster, NOTIFICATION},
 };
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Two empty databases; gone with [`Self::remove`].
+/// An empty database for each service; gone with [`Self::remove`].
 #[derive(Debug)]
 pub struct Databases {
     /// The URL of auth-service's.
     pub auth: String,
     /// The URL of calendar-service's.
     pub calendar: String,
+    /// The URL of notification-service's.
+    pub notification: String,
+    /// The URL of activity-service's.
+    pub activity: String,
     server: Server,
 }
 
 #[derive(Debug)]
 enum Server {
     /// `DATABASE_URL`, as `make test` gives it.
-    Shared { url: String, names: [String; 2] },
+    Shared { url: String, names: [String; 4] },
     /// Our own, with the settings that the product gives its embedded server.
     Private { cluster: Cluster, data_dir: DataDir, _folder: TempDir },
 }
@@ -43,15 +47,16 @@ impl Databases {
 
     async fn on(url: String) -> Result<Self> {
         let run = Uuid::now_v7().simple();
-        let names = [format!("auth_{run}"), format!("calendar_{run}")];
+        let names = ["auth", "calendar", "notification", "activity"].map(|name| format!("{name}_{run}"));
         let mut connection = PgConnection::connect(&url).await.context("cannot reach DATABASE_URL")?;
         for name in &names {
             sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name}")))
                 .execute(&mut connection)
                 .await?;
         }
-        let [auth, calendar] = names.each_ref().map(|name| replace_database(&url, name));
-        Ok(Self { auth, calendar, server: Server::Shared { url, names } })
+        let [auth, calendar, notification, activity] =
+            names.each_ref().map(|name| replace_database(&url, name));
+        Ok(Self { auth, calendar, notification, activity, server: Server::Shared { url, names } })
     }
 
     /// On a server of their own, which the test may kill, freeze and start again. fsync is on.
@@ -63,8 +68,15 @@ impl Databases {
         let data_dir = DataDir::open(&folder.path().join("data"))?;
         let cluster = Cluster::open(&data_dir, None).await?;
         cluster.ensure().await?;
-        let (auth, calendar) = (cluster.url(AUTH), cluster.url(CALENDAR));
-        Ok(Self { auth, calendar, server: Server::Private { cluster, data_dir, _folder: folder } })
+        let [auth, calendar, notification, activity] =
+            [AUTH, CALENDAR, NOTIFICATION, ACTIVITY].map(|database| cluster.url(database));
+        Ok(Self {
+            auth,
+            calendar,
+            notification,
+            activity,
+            server: Server::Private { cluster, data_dir, _folder: folder },
+        })
     }
 
     /// The same databases through a proxy: for those who are to suffer.

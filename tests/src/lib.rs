@@ -28,6 +28,7 @@ pub mod program;
 pub mod proxy;
 pub mod redis_server;
 pub mod room;
+pub mod services;
 pub mod settings;
 pub mod socket;
 pub mod stack;

@@ -57,6 +57,8 @@ impl Program {
         let settings = BTreeMap::from([
             ("GATEWAY_LISTEN".to_owned(), public.to_string()),
             ("ADMIN_LISTEN".to_owned(), admin.to_string()),
+            ("RELAY_SOURCE_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("RELAY_CLIENT_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("DATA_DIR".to_owned(), data.path().join("data").display().to_string()),
         ]);
         Ok(Self { settings, public, admin, data, log, child: None }.unlimited())
@@ -67,6 +69,8 @@ impl Program {
         let mut this = Self::embedded(name)?;
         this.set("AUTH_DATABASE_URL", &databases.auth);
         this.set("CALENDAR_DATABASE_URL", &databases.calendar);
+        this.set("NOTIFICATION_DATABASE_URL", &databases.notification);
+        this.set("ACTIVITY_DATABASE_URL", &databases.activity);
         Ok(this)
     }
 

@@ -1,21 +1,14 @@
 //! Every service in this process, on free ports, over databases of the test's own.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use chassis::{lifecycle::Lifecycle, service_token::ServiceToken};
+use chassis::service_token::ServiceToken;
 use tempfile::TempDir;
-use tokio::{
-    net::TcpListener,
-    runtime::Handle,
-    sync::OwnedMutexGuard,
-    task::{JoinHandle, block_in_place},
-    time::timeout,
-};
+use tokio::{runtime::Handle, sync::OwnedMutexGuard, task::block_in_place, time::timeout};
 
 use crate::{
     databases::Databases,
@@ -23,7 +16,8 @@ use crate::{
     limits, logs,
     person::Person,
     ports,
-    settings::{self, Variables},
+    services::{Addresses, All, Running, Service},
+    settings::Variables,
     truth::Truth,
     wait::until,
 };
@@ -34,17 +28,6 @@ const HARD_STOP: Duration = Duration::from_secs(10);
 /// The failpoints, the metrics and the log are the process': stacks take turns.
 static TURN: LazyLock<Arc<tokio::sync::Mutex<()>>> = LazyLock::new(Arc::default);
 
-/// A part that can be restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// auth-service.
-    Auth,
-    /// calendar-service.
-    Calendar,
-    /// The gateway.
-    Gateway,
-}
-
 /// A running system. Dropping it fails the test when a saga or a message between services is unfinished,
 /// when the databases disagree, or when an ERROR was logged that nobody expected. (Needs a runtime with
 /// several threads.)
@@ -52,9 +35,7 @@ pub struct Stack {
     settings: Variables,
     addresses: Addresses,
     service_token: ServiceToken,
-    auth: Running,
-    calendar: Running,
-    gateway: Running,
+    services: All,
     other_gateways: Vec<Running>,
     door: Door,
     truth: Truth,
@@ -69,19 +50,6 @@ pub struct Stack {
 pub struct Builder {
     settings: Variables,
     databases: Option<Databases>,
-}
-
-#[derive(Clone, Copy)]
-struct Addresses {
-    auth: SocketAddr,
-    calendar: SocketAddr,
-    sockets: SocketAddr,
-    gateway: SocketAddr,
-}
-
-struct Running {
-    lifecycle: Lifecycle,
-    task: JoinHandle<Result<()>>,
 }
 
 // === impl Builder ===
@@ -122,21 +90,22 @@ impl Builder {
         let mut settings = addresses.settings();
         settings.insert("AUTH_DATABASE_URL".to_owned(), databases.auth.clone());
         settings.insert("CALENDAR_DATABASE_URL".to_owned(), databases.calendar.clone());
+        settings.insert("NOTIFICATION_DATABASE_URL".to_owned(), databases.notification.clone());
+        settings.insert("ACTIVITY_DATABASE_URL".to_owned(), databases.activity.clone());
         settings.insert("AUTH_KEY_FILE".to_owned(), folder.path().join("auth.key").display().to_string());
         settings.extend(self.settings);
         let service_token = ServiceToken::random();
-        let auth = start_auth(&settings, &addresses, &service_token).await?;
-        let calendar = start_calendar(&settings, &addresses, &service_token).await?;
-        let gateway = start_gateway(&settings, &addresses, &service_token).await?;
+        let mut services = All::new();
+        for service in Service::ALL {
+            services.insert(service, service.start(&settings, &addresses, &service_token).await?);
+        }
         let stack = Stack {
             door: Door::new(addresses.gateway)?,
             truth: Truth::of(&databases)?,
             settings,
             addresses,
             service_token,
-            auth,
-            calendar,
-            gateway,
+            services,
             other_gateways: Vec::new(),
             databases,
             expected: Mutex::default(),
@@ -184,10 +153,12 @@ impl Stack {
 
     /// One more gateway before the same services: it has the settings of the first and a memory of its own.
     pub async fn another_gateway(&mut self) -> Result<Door> {
-        let addresses = Addresses { gateway: ports::free()?, ..self.addresses };
+        let mut addresses = self.addresses;
+        addresses.gateway = ports::free()?;
         let mut settings = self.settings.clone();
         settings.extend(addresses.settings());
-        self.other_gateways.push(start_gateway(&settings, &addresses, &self.service_token).await?);
+        let gateway = Service::Gateway.start(&settings, &addresses, &self.service_token).await?;
+        self.other_gateways.push(gateway);
         let door = Door::new(addresses.gateway)?;
         until("another gateway", async || door.get("/user/status").await.ok().filter(|a| a.status == 200))
             .await?;
@@ -206,13 +177,13 @@ impl Stack {
 
     /// Ends a service as SIGTERM does and starts it anew at the same address.
     pub async fn restart(&mut self, service: Service) -> Result<()> {
-        self.running(service).lifecycle.drain();
+        self.running(service)?.lifecycle.drain();
         self.replace(service).await
     }
 
     /// Drops a service in the middle of what it does and starts it anew.
     pub async fn crash(&mut self, service: Service) -> Result<()> {
-        self.running(service).lifecycle.abort();
+        self.running(service)?.lifecycle.abort();
         self.replace(service).await
     }
 
@@ -223,9 +194,8 @@ impl Stack {
             until(path, async || self.door.get(path).await.ok().filter(|answer| answer.status == 200))
                 .await?;
         }
-        for (name, running) in
-            [("auth", &self.auth), ("calendar", &self.calendar), ("gateway", &self.gateway)]
-        {
+        for (service, running) in &self.services {
+            let name = service.name();
             let mut missing = Vec::new();
             let ready = until("readiness", async || {
                 missing = running.lifecycle.health().missing();
@@ -237,23 +207,14 @@ impl Stack {
         Ok(())
     }
 
-    const fn running(&mut self, service: Service) -> &mut Running {
-        match service {
-            Service::Auth => &mut self.auth,
-            Service::Calendar => &mut self.calendar,
-            Service::Gateway => &mut self.gateway,
-        }
+    fn running(&mut self, service: Service) -> Result<&mut Running> {
+        self.services.get_mut(&service).context("no such service")
     }
 
     async fn replace(&mut self, service: Service) -> Result<()> {
-        (&mut self.running(service).task).await.context("the service panicked")??;
-        let (settings, addresses, token) = (&self.settings, &self.addresses, &self.service_token);
-        let running = match service {
-            Service::Auth => start_auth(settings, addresses, token).await?,
-            Service::Calendar => start_calendar(settings, addresses, token).await?,
-            Service::Gateway => start_gateway(settings, addresses, token).await?,
-        };
-        *self.running(service) = running;
+        (&mut self.running(service)?.task).await.context("the service panicked")??;
+        let running = service.start(&self.settings, &self.addresses, &self.service_token).await?;
+        self.services.insert(service, running);
         self.ready().await
     }
 
@@ -270,8 +231,7 @@ impl Stack {
     async fn end(&mut self) -> Result<()> {
         let mut stuck = Vec::new();
         let gateways = self.other_gateways.iter_mut().map(|running| ("another gateway", running));
-        let services =
-            [("gateway", &mut self.gateway), ("calendar", &mut self.calendar), ("auth", &mut self.auth)];
+        let services = self.services.iter_mut().rev().map(|(service, running)| (service.name(), running));
         for (name, running) in gateways.chain(services) {
             running.lifecycle.abort();
             if timeout(HARD_STOP, &mut running.task).await.is_err() {
@@ -301,66 +261,5 @@ impl Drop for Stack {
         if let Err(error) = checked {
             panic!("the stack is not as a test should leave it: {error:#}");
         }
-    }
-}
-
-// === impl Addresses ===
-
-impl Addresses {
-    fn free() -> Result<Self> {
-        Ok(Self {
-            auth: ports::free()?,
-            calendar: ports::free()?,
-            sockets: ports::free()?,
-            gateway: ports::free()?,
-        })
-    }
-
-    fn settings(&self) -> Variables {
-        let url = |address: SocketAddr| format!("http://{address}");
-        Variables::from([
-            ("AUTH_URL".to_owned(), url(self.auth)),
-            ("CALENDAR_URL".to_owned(), url(self.calendar)),
-            ("CALENDAR_SOCKET_URL".to_owned(), url(self.sockets)),
-            ("GATEWAY_LISTEN".to_owned(), self.gateway.to_string()),
-        ])
-    }
-}
-
-async fn start_auth(settings: &Variables, addresses: &Addresses, token: &ServiceToken) -> Result<Running> {
-    let config = settings::read::<auth_service::config::Settings>(settings)?.with_token(token.clone())?;
-    let grpc = TcpListener::bind(addresses.auth).await?;
-    let listeners = auth_service::Listeners { grpc, admin: None };
-    Ok(Running::spawn(|lifecycle| async { Ok(auth_service::run(config, listeners, lifecycle).await?) }))
-}
-
-async fn start_calendar(
-    settings: &Variables,
-    addresses: &Addresses,
-    token: &ServiceToken,
-) -> Result<Running> {
-    let config = settings::read::<calendar_service::Settings>(settings)?.with_token(token.clone())?;
-    let grpc = TcpListener::bind(addresses.calendar).await?;
-    let socket = TcpListener::bind(addresses.sockets).await?;
-    let listeners = calendar_service::Listeners { grpc, socket, admin: None };
-    Ok(Running::spawn(|lifecycle| async { Ok(calendar_service::run(config, listeners, lifecycle).await?) }))
-}
-
-async fn start_gateway(settings: &Variables, addresses: &Addresses, token: &ServiceToken) -> Result<Running> {
-    let config = settings::read::<gateway::config::Settings>(settings)?.with_token(token.clone())?;
-    let public = TcpListener::bind(addresses.gateway).await?;
-    let listeners = gateway::Listeners { public, admin: None };
-    Ok(Running::spawn(|lifecycle| async { Ok(gateway::run(config, listeners, lifecycle).await?) }))
-}
-
-// === impl Running ===
-
-impl Running {
-    fn spawn<F>(run: impl FnOnce(Lifecycle) -> F) -> Self
-    where
-        F: Future<Output = Result<()>> + Send + 'static,
-    {
-        let lifecycle = Lifecycle::new();
-        Self { task: tokio::spawn(run(lifecycle.clone())), lifecycle }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use system_tests::{
     door::Answer,
     person::{CALENDAR_PASSWORD, PASSWORD, Person, event},
-    stack::{Service, Stack},
+    services::Service,
+    stack::Stack,
     wait::until,
 };
 

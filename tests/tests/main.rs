@@ -1,16 +1,21 @@
 //! The system from outside, one module an area; `docs/TESTING.md` says how to run one.
 
 mod answers;
+mod bad_input;
 mod budgets;
 mod compose;
 mod dashboards;
 mod edge;
 mod events;
 mod idempotency;
+mod kill;
+mod logins;
 mod members;
 mod peers;
 mod postgres;
 mod redis;
+mod rooms;
+mod saga;
 mod sessions;
 mod sockets;
 mod tenancy;

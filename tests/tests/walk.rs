@@ -37,7 +37,7 @@ async fn what_one_does_the_others_see() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_service_goes_on_where_it_was() -> Result<()> {
-    use system_tests::stack::Service;
+    use system_tests::services::Service;
 
     let mut stack = Stack::start().await?;
     let ann = stack.person("ann").await?;

@@ -70,6 +70,8 @@ impl Place {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("GATEWAY_LISTEN", self.gateway.to_string())
             .env("ADMIN_LISTEN", self.admin.to_string())
+            .env("RELAY_SOURCE_LISTEN", "127.0.0.1:0")
+            .env("RELAY_CLIENT_LISTEN", "127.0.0.1:0")
             .env("DATA_DIR", self.data_dir())
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
