@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::Duration,
@@ -110,7 +110,7 @@ impl Cluster {
         let start = self.file(&format!("start/{part}"));
         ensure!(start.exists(), "no such part: {part}");
         // In a process group of its own, as those that the cluster has started.
-        Command::new(start).process_group(0).spawn()?;
+        tokio::process::Command::new(start).process_group(0).spawn()?;
         Ok(())
     }
 

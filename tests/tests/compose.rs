@@ -97,9 +97,9 @@ fn it_is_what_make_cluster_starts() -> Result<()> {
             "instances of {}",
             part.service
         );
-        ensure!(texts(&service["command"]) == [&part.program, "serve"], "{:?}", service["command"]);
+        ensure!(texts(&service["command"]) == [part.program.as_str(), "serve"], "{:?}", service["command"]);
         ensure!(
-            texts(&service["healthcheck"]["test"]) == ["CMD", &part.program, "healthcheck"],
+            texts(&service["healthcheck"]["test"]) == ["CMD", part.program.as_str(), "healthcheck"],
             "{:?}",
             service["healthcheck"]
         );
