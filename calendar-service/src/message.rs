@@ -196,14 +196,14 @@ async fn commit<R>(store: Store, calendar_id: Uuid, mut group: Vec<Post<R>>) -> 
     committed
 }
 
-/// A group of one, with its claim.
+/// A group of one, with its claim. A refusal is not kept: the room waits for
+/// nobody's, and who has joined meanwhile may say it after all.
 async fn commit_once<R>(store: Store, calendar_id: Uuid, group: Vec<Post<R>>, claim: &Claim) -> Committed<R> {
     let mut committed = Committed { changes: Vec::new(), outcomes: Vec::new() };
     for Post { account_id, username, payload, receipt, .. } in group {
         let keep = keep_once(&store, calendar_id, (account_id, &username, &payload), claim);
         let kept = timeout(COMMIT_WITHIN, keep).await;
         let kept = kept.unwrap_or_else(|_| Err(Fault::of(Reason::DeadlineExceeded)));
-        store.idempotency().settle(Some(claim), &kept).await;
         let outcome = kept.map(|(place, change)| {
             committed.changes.extend(change);
             place

@@ -153,9 +153,9 @@ async fn a_refusal_is_kept_for_24_hours_and_not_longer(pool: PgPool) {
     // What is invalid may be put right under the same key.
     assert_eq!(reason(register(&fixture, ("b", PASSWORD), (HOME, "i")).await), Reason::Invalid);
     assert!(register(&fixture, ("bob", PASSWORD), (HOME, "i")).await.is_ok());
-    fixture.advance(Duration::from_secs(24 * 3600 + 1)).await;
+    fixture.advance(Duration::from_hours(24) + Duration::from_secs(1)).await;
     assert!(!fault(register(&fixture, ("ann", PASSWORD), (HOME, "k")).await).replayed);
-    fixture.advance(Duration::from_secs(24 * 3600 + 1)).await;
+    fixture.advance(Duration::from_hours(24) + Duration::from_secs(1)).await;
     crate::sweep::sweep(&fixture.app.store).await.expect("swept");
     let left: i64 = sqlx::query_scalar("select count(*) from idempotency")
         .fetch_one(&fixture.pool)

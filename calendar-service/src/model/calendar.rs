@@ -9,6 +9,9 @@ use uuid::Uuid;
 use super::Role;
 
 /// A calendar as one of its members sees it.
+///
+/// Answers to idempotency keys are kept in this form for 24 hours: a field that
+/// is new one day needs a `serde(default)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalendarView {
     /// The calendar.

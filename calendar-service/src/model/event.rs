@@ -5,6 +5,9 @@ use uuid::Uuid;
 
 /// An event: the same object on REST and sockets. Times are ready for clients:
 /// RFC 3339 UTC with `Z`, or dates when `all_day`.
+///
+/// Answers to idempotency keys are kept in this form for 24 hours: a field that
+/// is new one day needs a `serde(default)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventView {
     /// The event.

@@ -165,14 +165,14 @@ async fn while_the_first_is_in_flight_a_repeat_is_told_so(pool: PgPool) {
 async fn a_key_is_new_again_after_24_hours_by_the_databases_clock(pool: PgPool) {
     let (world, ann, _) = home(pool).await;
     let first = event(&world.service, &ann, json!({}), "k").await.unwrap();
-    world.advance(Duration::from_secs(24 * 3600 - 60)).await;
+    world.advance(Duration::from_hours(24) - Duration::from_mins(1)).await;
     assert_eq!(event(&world.service, &ann, json!({}), "k").await, Ok(Answered::again(first.answer.clone())));
     assert_eq!(world.service.store.idempotency().sweep(100).await, Ok(0));
-    world.advance(Duration::from_secs(120)).await;
+    world.advance(Duration::from_mins(2)).await;
     // Swept or not.
     let second = event(&world.service, &ann, json!({}), "k").await.unwrap();
     assert!(!second.replayed && second.answer.event_id != first.answer.event_id);
-    world.advance(Duration::from_secs(25 * 3600)).await;
+    world.advance(Duration::from_hours(25)).await;
     assert_eq!(world.service.store.idempotency().sweep(100).await, Ok(1));
     assert_eq!(world.count(SLOTS).await, 0);
     assert!(!event(&world.service, &ann, json!({}), "k").await.unwrap().replayed);

@@ -187,7 +187,7 @@ mod tests {
             assert_eq!(local.owed(key), Duration::from_secs(12) * spent);
         }
         spend(&meter, 1);
-        assert_eq!(local.owed(key), Duration::from_secs(60), "a refusal owes nothing");
+        assert_eq!(local.owed(key), Duration::from_mins(1), "a refusal owes nothing");
         clock.advance(SignedDuration::from_secs(50));
         assert_eq!(local.owed(key), Duration::from_secs(10));
         clock.advance(SignedDuration::from_secs(50));
