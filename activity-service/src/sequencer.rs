@@ -9,8 +9,8 @@ mod slots;
 
 use std::{collections::BTreeMap, ops::Range};
 
-pub(crate) use self::slots::Waiting;
 use self::slots::{NONE, Slots};
+use crate::relay::wire::Line;
 
 /// The ring's size at first, and after the last waiting event came out.
 const RING_MIN: usize = 1 << 12;
