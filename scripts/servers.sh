@@ -71,7 +71,11 @@ end_servers() {
     # SIGQUIT ends PostgreSQL without a checkpoint: its data are thrown away anyway.
     if pid=$(recorded postgres "$1/postgres/data/postmaster.pid"); then end_process QUIT "$pid"; fi
     if pid=$(recorded redis-server "$1/redis/pid"); then end_process TERM "$pid"; fi
-    if [ -f "$1/rabbitmq/broker.pid" ]; then "$root/scripts/rabbitmq.sh" stop "$1/rabbitmq"; fi
+    if [ -f "$1/rabbitmq/epmd.pid" ]; then
+        # Its data are thrown away as well; `stop` ends what is left, its epmd.
+        "$root/scripts/rabbitmq.sh" kill "$1/rabbitmq"
+        "$root/scripts/rabbitmq.sh" stop "$1/rabbitmq"
+    fi
 }
 
 end_process() {

@@ -260,13 +260,6 @@ impl Client {
 }
 
 /// The size of one of `clients` stages.
-const fn stage_size(clients: usize) -> usize {
-    let even = STAGES / if clients == 0 { 1 } else { clients };
-    if even > STAGE_MAX {
-        STAGE_MAX
-    } else if even < STAGE_MIN {
-        STAGE_MIN
-    } else {
-        even
-    }
+fn stage_size(clients: usize) -> usize {
+    (STAGES / clients.max(1)).clamp(STAGE_MIN, STAGE_MAX)
 }

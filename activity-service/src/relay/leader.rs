@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chassis::fault::Fault;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -18,6 +18,12 @@ const LOCK: i64 = 0x7265_6c61_7901;
 const LOOK: Duration = Duration::from_millis(500);
 /// For the answer.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// Who would take the lock; asks again on the same connection.
+#[derive(Debug, Default)]
+pub(crate) struct Candidate {
+    connection: Option<PgConnection>,
+}
 
 /// The lock, while its connection lives.
 #[derive(Debug)]
@@ -34,34 +40,35 @@ pub(crate) enum Tenure {
     Lost,
 }
 
-// === impl Lead ===
+// === impl Candidate ===
 
-impl Lead {
+impl Candidate {
     /// Takes the lock if nobody has it.
-    pub(crate) async fn try_take(store: &RelayStore) -> Result<Option<Self>, Fault> {
-        // It must not go back into the pool, nor be closed for its age.
-        let mut connection = store.pool().acquire().await?.detach();
+    pub(crate) async fn try_take(&mut self, store: &RelayStore) -> Result<Option<Lead>, Fault> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            // It must not go back into the pool, nor be closed for its age.
+            None => store.pool().acquire().await?.detach(),
+        };
         let asked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, LOCK);
         let taken = timeout(ANSWER, asked.fetch_one(&mut connection)).await;
         if taken.map_err(|_| Fault::unavailable("the database"))?? {
-            return Ok(Some(Self { connection }));
+            return Ok(Some(Lead { connection }));
         }
-        let _ = timeout(ANSWER, connection.close()).await;
+        self.connection = Some(connection);
         Ok(None)
     }
+}
 
+// === impl Lead ===
+
+impl Lead {
     /// Watches that the lock is held and tells of another generation; ends when it is lost.
     pub(crate) async fn watch(mut self, standing: Standing, tenure: watch::Sender<Tenure>) {
         loop {
             sleep(LOOK).await;
             match timeout(ANSWER, Standing::read(&mut self.connection)).await {
-                Ok(Ok(now)) if now.epoch == standing.epoch => {
-                    tenure.send_if_modified(|held| {
-                        let news = *held != Tenure::Holds(now.generation);
-                        *held = Tenure::Holds(now.generation);
-                        news
-                    });
-                }
+                Ok(Ok(now)) if now.epoch == standing.epoch => tell(&tenure, now),
                 _ => {
                     tenure.send_replace(Tenure::Lost);
                     return;
@@ -69,4 +76,25 @@ impl Lead {
             }
         }
     }
+}
+
+/// What a processor watches that has no rival, for its broker is within the
+/// process: only resets by hand. The stream goes on while the database is away.
+pub(crate) async fn watch_alone(store: &RelayStore, tenure: watch::Sender<Tenure>) {
+    loop {
+        sleep(LOOK).await;
+        let Ok(mut connection) = store.pool().acquire().await else { continue };
+        if let Ok(Ok(now)) = timeout(ANSWER, Standing::read(&mut connection)).await {
+            tell(&tenure, now);
+        }
+    }
+}
+
+/// Only news wake the term.
+fn tell(tenure: &watch::Sender<Tenure>, now: Standing) {
+    tenure.send_if_modified(|held| {
+        let news = *held != Tenure::Holds(now.generation);
+        *held = Tenure::Holds(now.generation);
+        news
+    });
 }

@@ -1,6 +1,7 @@
 //! The processor: takes the lead, goes on from the last snapshot, and turns packs
 //! into what clients read, until another one leads or the process ends.
 
+mod saving;
 mod term;
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use super::{
     config::RelayConfig,
     engine::{Engine, EngineBounds},
     keep,
-    leader::{Lead, Tenure},
+    leader::{self, Candidate, Lead, Tenure},
     metrics, snapshot,
     store::{RelayStore, Standing},
 };
@@ -48,7 +49,8 @@ pub(crate) struct Processor {
 
 /// What a term begins with.
 struct Mandate {
-    lead: Lead,
+    /// Where others could lead as well.
+    lead: Option<Lead>,
     standing: Standing,
     snapshot: Option<Vec<u8>>,
 }
@@ -59,19 +61,20 @@ impl Processor {
     /// Leads or stands by until the soft stop.
     pub(crate) async fn run(&self) {
         let _turn = self.turn.lock().await;
+        let mut candidate = Candidate::default();
         while !self.lifecycle.is_draining() {
             match &self.store {
                 None => {
                     self.lead.up();
                     Term::new(self, self.engine(), None).serve(None).await;
                 }
-                Some(store) => self.with_store(store).await,
+                Some(store) => self.with_store(store, &mut candidate).await,
             }
         }
     }
 
-    async fn with_store(&self, store: &RelayStore) {
-        match self.mandate(store).await {
+    async fn with_store(&self, store: &RelayStore, candidate: &mut Candidate) {
+        match self.mandate(store, candidate).await {
             Ok(Some(mandate)) => {
                 self.lead.up();
                 self.lead_stream(mandate).await;
@@ -89,8 +92,14 @@ impl Processor {
         }
     }
 
-    async fn mandate(&self, store: &RelayStore) -> Result<Option<Mandate>, Fault> {
-        let Some(lead) = Lead::try_take(store).await? else { return Ok(None) };
+    async fn mandate(&self, store: &RelayStore, candidate: &mut Candidate) -> Result<Option<Mandate>, Fault> {
+        let mut lead = None;
+        if self.config.amqp.is_some() {
+            lead = candidate.try_take(store).await?;
+            if lead.is_none() {
+                return Ok(None);
+            }
+        }
         let (standing, snapshot) = keep::take_lead(store).await?;
         Ok(Some(Mandate { lead, standing, snapshot }))
     }
@@ -108,7 +117,13 @@ impl Processor {
         }
         tracing::info!(epoch = standing.epoch, position = engine.position(), "leads the stream");
         let (tenure, held) = watch::channel(Tenure::Holds(standing.generation));
-        let watching = lead.watch(standing, tenure);
+        let watching = async {
+            match (lead, &self.store) {
+                (Some(lead), _) => lead.watch(standing, tenure).await,
+                (None, Some(store)) => leader::watch_alone(store, tenure).await,
+                (None, None) => {}
+            }
+        };
         tokio::select! {
             // Ends by itself only when the lead is lost, which the term hears too.
             () = async { watching.await; std::future::pending().await } => {}

@@ -26,7 +26,12 @@ fn queue() -> String {
 }
 
 fn role(pool: &PgPool, rabbitmq: &RabbitMq, queue: &str, role: &str) -> Program {
-    Program::new(pool).with("RELAY_ROLE", role).with("AMQP_URL", &rabbitmq.url).with("RELAY_QUEUE", queue)
+    Program::new(pool)
+        .with("RELAY_ROLE", role)
+        .with("AMQP_URL", &rabbitmq.url)
+        .with("RELAY_QUEUE", queue)
+        // Clients come back within milliseconds, on a busy machine later.
+        .with("RELAY_TAKEOVER_GRACE", "1500 ms")
 }
 
 /// A stream of whole batches that ends with a broadcast: who hears that has heard all.

@@ -14,7 +14,7 @@ use super::sum::Sum;
 use crate::http_client::HttpClient;
 
 /// What is read at once; one room for all clients, which stays in the cache.
-const READ: usize = 256 * 1024;
+const READ: usize = 64 * 1024;
 /// No client may hear nothing for so long.
 const SILENCE: Duration = Duration::from_secs(30);
 

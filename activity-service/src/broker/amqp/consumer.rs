@@ -6,20 +6,31 @@ use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use lapin::{
     Channel, Connection,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::FieldTable,
 };
-use tokio::time::timeout;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use super::{AmqpConfig, open};
-use crate::broker::{BrokerError, Delivery, Packs};
+use crate::{
+    broker::{BrokerError, Delivery, Packs},
+    relay::metrics,
+};
 
 /// To begin to consume, to acknowledge.
 const CALL: Duration = Duration::from_secs(5);
 
+/// Between two looks at the queue's length.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// A subscription. The connection lives as long.
 pub(super) struct Consumer {
+    /// Watches the queue's length; ends with this.
+    _watch: JoinSet<()>,
     _connection: Connection,
     channel: Channel,
     packs: lapin::Consumer,
@@ -40,7 +51,9 @@ impl Consumer {
                 .await
         };
         let packs = timeout(CALL, consume).await.map_err(|_| BrokerError::Timeout)??;
-        Ok(Self { _connection: connection, channel, packs })
+        let mut watch = JoinSet::new();
+        watch.spawn(watch_length(channel.clone(), config.queue.clone()));
+        Ok(Self { _watch: watch, _connection: connection, channel, packs })
     }
 }
 
@@ -66,5 +79,18 @@ impl Packs for Consumer {
             Ok(timeout(CALL, acknowledge).await.map_err(|_| BrokerError::Timeout)??)
         }
         .boxed()
+    }
+}
+
+/// Tells how many packs wait in the queue, as long as the channel is there.
+async fn watch_length(channel: Channel, queue: String) {
+    loop {
+        sleep(LOOK).await;
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let asked = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
+        match timeout(CALL, asked).await {
+            Ok(Ok(queue)) => metrics::queue(queue.message_count() as usize),
+            _ => return,
+        }
     }
 }

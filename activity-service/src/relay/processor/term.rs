@@ -2,30 +2,31 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use chassis::fault::Fault;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use super::Processor;
+use super::{
+    Processor,
+    saving::{Pending, Saved, Saving},
+};
 use crate::broker::Delivery;
 use crate::relay::{
     clients::accept::{self, Movement},
     config::OnClose,
     engine::{Applied, Engine},
     feed::{self, Acknowledge, Fed},
-    keep::{self, Kept},
     leader::Tenure,
-    metrics, snapshot,
-    store::{Standing, Summary},
+    metrics,
+    store::Standing,
 };
 
 /// Between two looks at gaps and at what is to be kept.
 const TICK: Duration = Duration::from_millis(25);
-/// Packs that are applied before the stages are written, when more are there at once.
-const PACKS_IN_A_ROW: u32 = 4;
+/// Packs that are applied before the stages are written, when more are there at
+/// once: a stage that is full costs half as much a byte as one that is not.
+const PACKS_IN_A_ROW: u32 = 16;
 /// All clients together are behind: the stream waits so long, then the one furthest behind goes.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Clients may take so long for what is left when the term ends.
@@ -52,24 +53,6 @@ pub(super) struct Term<'a> {
     acknowledgements: Option<mpsc::Receiver<Acknowledge>>,
 }
 
-/// A snapshot on its way.
-struct Saving {
-    task: JoinHandle<Result<Kept, Fault>>,
-    covered: Pending,
-    started: Instant,
-}
-
-/// Packs that are not acknowledged.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    subscription: u64,
-    /// The last one.
-    tag: u64,
-    packs: usize,
-    /// When the first one was taken.
-    since: Instant,
-}
-
 // === impl Term ===
 
 impl<'a> Term<'a> {
@@ -80,7 +63,7 @@ impl<'a> Term<'a> {
             processor,
             engine,
             standing,
-            pending: Pending { subscription: 0, tag: 0, packs: 0, since: now },
+            pending: Pending::none(0),
             saving: None,
             not_before: now,
             gap: None,
@@ -92,7 +75,7 @@ impl<'a> Term<'a> {
     /// Leads until the soft stop or until the lead is lost.
     pub(super) async fn serve(mut self, mut tenure: Option<watch::Receiver<Tenure>>) {
         metrics::leads(true);
-        let (fed, mut packs) = mpsc::channel(2);
+        let (fed, mut packs) = mpsc::channel(PACKS_IN_A_ROW as usize);
         let (moved, mut movements) = mpsc::channel(64);
         let Some(acknowledgements) = self.acknowledgements.take() else { return };
         let processor = self.processor;
@@ -119,7 +102,7 @@ impl<'a> Term<'a> {
                 () = processor.lifecycle.draining() => break false,
                 tenure = changed(&mut tenure) => if !self.heed(tenure) { break true },
                 Some(movement) = movements.recv() => self.moved(movement),
-                saved = saved(&mut self.saving) => self.saved(saved).await,
+                saved = Saving::finish(&mut self.saving) => self.saved(saved).await,
                 () = &mut accepting, if accepts => accepts = false,
                 _ = tick.tick() => self.tick().await,
                 fed = packs.recv() => {
@@ -143,6 +126,9 @@ impl<'a> Term<'a> {
             feeding.abort();
         }
         metrics::leads(false);
+        metrics::clients(0, 0);
+        metrics::gap(0, 0.0);
+        metrics::unacknowledged(0);
     }
 
     /// Clients of the leader before come back before the stream goes on.
@@ -158,7 +144,7 @@ impl<'a> Term<'a> {
         while let Some(fed) = next {
             match fed {
                 Fed::Subscribed(subscription) => {
-                    self.pending = Pending { subscription, tag: 0, packs: 0, since: Instant::now() };
+                    self.pending = Pending::none(subscription);
                 }
                 Fed::Pack(pack) => self.apply(pack).await,
             }
@@ -262,24 +248,15 @@ impl<'a> Term<'a> {
             return;
         }
         if let (Some(store), Some(standing)) = (self.processor.store.clone(), self.standing) {
-            let (summary, bytes) = self.snapshot();
-            let covered = self.pending;
-            let task = tokio::spawn(async move { timed_write(&store, standing, summary, &bytes).await });
-            self.saving = Some(Saving { task, covered, started: Instant::now() });
+            self.saving = Some(Saving::start(store, standing, &self.engine, self.pending));
         }
     }
 
-    fn snapshot(&self) -> (Summary, Vec<u8>) {
-        let bytes = snapshot::write(&self.engine);
-        let (position, waiting) = (self.engine.position(), self.engine.sequencer.waiting());
-        (Summary { position, waiting, bytes: bytes.len() }, bytes)
-    }
-
     /// A snapshot is written: what it holds is acknowledged. Or it is not: then later.
-    async fn saved(&mut self, (outcome, covered, started): Saved) {
+    async fn saved(&mut self, Saved { written, covered, time }: Saved) {
         // At most a fifth of the time goes into snapshots.
-        self.not_before = Instant::now() + started.elapsed() * 4;
-        if matches!(outcome, Ok(Kept::Written)) {
+        self.not_before = Instant::now() + time * 4;
+        if written {
             self.acknowledge(covered).await;
         }
     }
@@ -317,13 +294,13 @@ impl<'a> Term<'a> {
         }
         let last = async {
             if self.saving.is_some() {
-                let saved = saved(&mut self.saving).await;
+                let saved = Saving::finish(&mut self.saving).await;
                 self.saved(saved).await;
             }
             self.not_before = Instant::now();
             self.save();
             if self.saving.is_some() {
-                let saved = saved(&mut self.saving).await;
+                let saved = Saving::finish(&mut self.saving).await;
                 self.saved(saved).await;
             }
         };
@@ -333,18 +310,6 @@ impl<'a> Term<'a> {
     }
 }
 
-/// The outcome of a snapshot, what it covers, and when it began.
-type Saved = (Result<Kept, Fault>, Pending, Instant);
-
-/// Waits for the snapshot on its way; for ever when there is none.
-async fn saved(saving: &mut Option<Saving>) -> Saved {
-    let Some(Saving { task, covered, started }) = saving else { return std::future::pending().await };
-    let outcome = task.await.unwrap_or_else(|error| Err(Fault::internal(&error)));
-    let saved = (outcome, *covered, *started);
-    *saving = None;
-    saved
-}
-
 /// Waits for news of the lead; for ever when nobody else can have it.
 async fn changed(tenure: &mut Option<watch::Receiver<Tenure>>) -> Tenure {
     let Some(tenure) = tenure else { return std::future::pending().await };
@@ -352,21 +317,4 @@ async fn changed(tenure: &mut Option<watch::Receiver<Tenure>>) -> Tenure {
         Ok(()) => *tenure.borrow_and_update(),
         Err(_) => Tenure::Lost,
     }
-}
-
-async fn timed_write(
-    store: &crate::relay::store::RelayStore,
-    standing: Standing,
-    summary: Summary,
-    bytes: &[u8],
-) -> Result<Kept, Fault> {
-    let started = Instant::now();
-    let outcome = keep::write(store, standing, summary, bytes).await;
-    let label = match &outcome {
-        Ok(Kept::Written) => "written",
-        Ok(Kept::Refused) => "refused",
-        Err(_) => "failed",
-    };
-    metrics::snapshot(label, bytes.len(), started.elapsed().as_secs_f64());
-    outcome
 }
