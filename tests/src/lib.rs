@@ -26,6 +26,7 @@ pub mod person;
 pub mod ports;
 pub mod program;
 pub mod proxy;
+pub mod receiver;
 pub mod redis_server;
 pub mod room;
 pub mod services;

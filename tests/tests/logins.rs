@@ -63,7 +63,9 @@ async fn five_hundred_logins_disturb_nobody_else() -> Result<()> {
     let hashed = metric(&stack, "auth_hash_seconds_sum") - hashed;
     let at_a_time = hashed / begun.elapsed().as_secs_f64();
     ensure!(hashed > 0.0 && at_a_time <= 2.1, "{at_a_time} hashes at a time");
-    println!("{good} logged in, {turned_away} turned away, {late} too late, {overtook} of {READS} reads overtook logins");
+    println!(
+        "{good} logged in, {turned_away} turned away, {late} too late, {overtook} of {READS} reads overtook logins"
+    );
     ensure!(good > 0, "nobody got in");
     ensure!(turned_away > 0, "five hundred at once found room: the queue has no bound");
     ensure!(overtook > 0, "no read was answered before the last login");

@@ -1,8 +1,10 @@
 //! The system from outside, one module an area; `docs/TESTING.md` says how to run one.
 
+mod activity;
 mod answers;
 mod bad_input;
 mod budgets;
+mod clock;
 mod compose;
 mod dashboards;
 mod edge;

@@ -191,7 +191,7 @@ async fn a_receiver_that_does_not_answer_delays_nobody_else(pool: PgPool) {
     let mut world = World::new(pool).await;
     world.at_once = (64, 4);
     let silent = Receiver::start().await;
-    silent.mood(Mood::Waiting(200, std::sync::Arc::default()));
+    silent.mood(Mood::Waiting(200, std::sync::Arc::new(tokio::sync::Semaphore::new(0))));
     let ann = Uuid::now_v7();
     for _ in 0..40 {
         world.timer_to(ann, 1, &silent.url()).await.unwrap();
