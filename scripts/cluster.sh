@@ -142,11 +142,24 @@ instances() {
     done <<<"$topology"
 }
 
-# The settings of an instance as lines for a shell. `all`: addresses of services are lists.
+# The settings of an instance as lines for a shell. `lists`: the variables that take all addresses of a service.
 settings() {
-    local name=$1
+    local name=$1 i=$2 lists=$3 file
+    file=$here/settings/${name%-*}.env
     echo "export INSTANCE=$name"
-    grep -E '^[A-Z_]+=' "$here/settings/${name%-*}.env" | sed -f <(translation "$@")
+    grep -E '^[A-Z_]+=' "$file" | grep -E "^($lists)=" | sed -f <(translation "$name" "$i" yes) || true
+    grep -E '^[A-Z_]+=' "$file" | grep -vE "^($lists)=" | sed -f <(translation "$name" "$i" no)
+}
+
+# Those variables of a service: it says itself what it takes.
+lists() {
+    local service=$1 program=$2 variable lists=none
+    for variable in $(sed -nE 's/^([A-Z_]+)=(http|dns):.*/\1/p' "$here/settings/$service.env"); do
+        if (eval "$(settings "$service-1" 1 "$lists|$variable")" && "$binaries/$program" check-config) >/dev/null 2>&1; then
+            lists+="|$variable"
+        fi
+    done
+    echo "$lists"
 }
 
 # start/NAME: starts a part in the foreground of whoever calls it, with its settings (on standard input); with
@@ -166,14 +179,12 @@ write_start() {
 }
 
 write_services() {
-    local service program instances database i all
+    local service program instances database i lists
     while read -r service program instances database; do
-        # A service that takes lists of addresses says so.
-        all=yes
-        (eval "$(settings "$service-1" 1 yes)" && "$binaries/$program" check-config) >/dev/null 2>&1 || all=no
+        lists=$(lists "$service" "$program")
         for i in $(seq "$instances"); do
             write_start "$service-$i" "$(printf '%q' "$binaries/$program")" "$(printf '%q serve' "$binaries/$program")" \
-                < <(settings "$service-$i" "$i" "$all")
+                < <(settings "$service-$i" "$i" "$lists")
         done
     done <<<"$topology"
 }
