@@ -15,6 +15,7 @@ use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
+use uuid::Uuid;
 
 use self::{crowd::Crowd, rabbitmq::RabbitMq, stream::Stream};
 use crate::{
@@ -55,19 +56,21 @@ pub async fn run(stream: &Stream, through_rabbitmq: bool) -> Result<Run> {
     let postgres = Postgres::start(&folder).await?;
     let rabbitmq =
         if through_rabbitmq { Some(RabbitMq::start(&folder.join("rabbitmq")).await?) } else { None };
-    let [admin, sources, clients, grpc, events] = free_addresses()?;
+    let [admin, sources, clients, grpc] = free_addresses()?;
+    let token = folder.join("service-token");
+    fs::write(&token, Uuid::now_v7().to_string())?;
     let mut settings = vec![
         ("ACTIVITY_DATABASE_URL", postgres.activity_url()),
         ("ACTIVITY_ADMIN_LISTEN", admin.to_string()),
-        ("ACTIVITY_GRPC_LISTEN", grpc.to_string()),
-        ("ACTIVITY_HTTP_LISTEN", events.to_string()),
+        ("ACTIVITY_LISTEN", grpc.to_string()),
+        ("SERVICE_TOKEN_FILE", token.display().to_string()),
         ("RELAY_SOURCE_LISTEN", sources.to_string()),
         ("RELAY_CLIENT_LISTEN", clients.to_string()),
         ("RELAY_ON_CLOSE", "reset".to_owned()),
     ];
     settings.extend(rabbitmq.as_ref().map(|rabbitmq| ("AMQP_URL", rabbitmq.url().to_owned())));
-    let mut service = Service::start("activity-service", &folder, admin, &settings)?;
-    service.ready().await?;
+    // Not waited for until it is ready: the relay does without the services that the rest waits for.
+    let service = Service::start("activity-service", &folder, admin, &settings)?;
     let measured = measure(stream, &service, rabbitmq.as_ref(), (sources, clients, admin)).await;
     service.stop().await?;
     drop(rabbitmq);
