@@ -13,7 +13,7 @@ ensure postgres
 case "$program" in
 bench-relay)
     ensure rabbitmq
-    services=(--bin auth-service --bin activity-service)
+    services=(--bin activity-service)
     ;;
 bench-timers) services=(--bin auth-service --bin calendar-service --bin gateway --bin notification-service) ;;
 bench-activity) services=(--bin auth-service --bin calendar-service --bin gateway --bin activity-service) ;;

@@ -17,8 +17,6 @@ mod oracle;
 mod program;
 #[path = "relay/rabbitmq.rs"]
 mod rabbitmq;
-#[path = "rules/signer.rs"]
-mod signer;
 #[path = "relay/source.rs"]
 mod source;
 #[path = "relay/stream.rs"]

@@ -56,35 +56,23 @@ pub async fn run(stream: &Stream, through_rabbitmq: bool) -> Result<Run> {
     let postgres = Postgres::start(&folder).await?;
     let rabbitmq =
         if through_rabbitmq { Some(RabbitMq::start(&folder.join("rabbitmq")).await?) } else { None };
-    let [auth_admin, auth_grpc, admin, sources, clients, grpc] = free_addresses()?;
+    let [admin, sources, clients, grpc] = free_addresses()?;
     let token = folder.join("service-token");
     fs::write(&token, Uuid::now_v7().to_string())?;
-    let token = ("SERVICE_TOKEN_FILE", token.display().to_string());
-    // Ready is who knows the token keys, although the relay has no use for them.
-    let auth = [
-        ("AUTH_DATABASE_URL", postgres.auth_url()),
-        ("AUTH_GRPC_LISTEN", auth_grpc.to_string()),
-        ("AUTH_ADMIN_LISTEN", auth_admin.to_string()),
-        ("AUTH_KEY_FILE", folder.join("auth.key").display().to_string()),
-        token.clone(),
-    ];
-    let auth = Service::start("auth-service", &folder, auth_admin, &auth)?;
     let mut settings = vec![
-        token,
-        ("AUTH_URL", format!("http://{auth_grpc}")),
         ("ACTIVITY_DATABASE_URL", postgres.activity_url()),
         ("ACTIVITY_ADMIN_LISTEN", admin.to_string()),
         ("ACTIVITY_GRPC_LISTEN", grpc.to_string()),
+        ("SERVICE_TOKEN_FILE", token.display().to_string()),
         ("RELAY_SOURCE_LISTEN", sources.to_string()),
         ("RELAY_CLIENT_LISTEN", clients.to_string()),
         ("RELAY_ON_CLOSE", "reset".to_owned()),
     ];
     settings.extend(rabbitmq.as_ref().map(|rabbitmq| ("AMQP_URL", rabbitmq.url().to_owned())));
-    let mut service = Service::start("activity-service", &folder, admin, &settings)?;
-    service.ready().await?;
+    // Not waited for until it is ready: the relay does without the services that the rest waits for.
+    let service = Service::start("activity-service", &folder, admin, &settings)?;
     let measured = measure(stream, &service, rabbitmq.as_ref(), (sources, clients, admin)).await;
     service.stop().await?;
-    auth.stop().await?;
     drop(rabbitmq);
     postgres.stop().await?;
     measured

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{operator, signer, wait::until};
+use super::{operator, wait::until};
 
 /// One process of the service; addresses and settings stay when it is killed.
 pub(crate) struct Program {
@@ -52,12 +52,12 @@ impl Program {
         let (sources, clients, admin) = (free_address(), free_address(), free_address());
         let folder = tempfile::tempdir().expect("a folder");
         let token = folder.path().join("service-token");
-        fs::write(&token, "of this test alone").expect("a token");
+        fs::write(&token, "a token that no other service knows here").expect("written");
         let settings = [
             ("ACTIVITY_DATABASE_URL", url(pool)),
             ("ACTIVITY_GRPC_LISTEN", free_address().to_string()),
-            ("ACTIVITY_ADMIN_LISTEN", admin.to_string()),
             ("SERVICE_TOKEN_FILE", token.display().to_string()),
+            ("ACTIVITY_ADMIN_LISTEN", admin.to_string()),
             ("RELAY_SOURCE_LISTEN", sources.to_string()),
             ("RELAY_CLIENT_LISTEN", clients.to_string()),
         ];
@@ -86,14 +86,13 @@ impl Program {
         self.child = Some(child.expect("it starts"));
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts it and waits until its relay is ready; other services are not there.
     pub(crate) async fn start(&mut self) {
-        if !self.settings.contains_key("AUTH_URL") {
-            self.settings.insert("AUTH_URL".to_owned(), signer::serve_keys().await);
-        }
         self.spawn();
-        until("readiness", async || {
-            operator::get(self.admin, "/readyz").await.filter(|answer| answer.contains("\"ready\""))
+        until("readiness of the relay", async || {
+            let answer = operator::get(self.admin, "/readyz").await?;
+            let missing = answer.contains("relay") || answer.contains("database");
+            (answer.contains("\"missing\"") && !missing).then_some(())
         })
         .await;
     }

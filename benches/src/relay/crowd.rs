@@ -40,14 +40,14 @@ struct Listener {
 impl Crowd {
     /// Connects a client for each that is expected, and waits until the service knows them.
     pub async fn connect(address: SocketAddr, admin: SocketAddr, expected: &[Sum]) -> Result<Self> {
+        let deadline = Instant::now() + SILENCE;
         let mut clients = Vec::with_capacity(expected.len());
         for (place, expected) in expected.iter().enumerate() {
-            let mut socket = TcpStream::connect(address).await?;
+            let mut socket = connect(address, deadline).await?;
             socket.write_all(format!("{}\n", place + 1).as_bytes()).await?;
             clients.push(Listener { id: place + 1, socket, expected: *expected });
         }
-        let deadline = Instant::now() + SILENCE;
-        while connected(admin).await? < clients.len() {
+        while connected(admin).await.unwrap_or(0) < clients.len() {
             ensure!(Instant::now() < deadline, "the service does not take all clients");
             sleep(Duration::from_millis(20)).await;
         }
@@ -88,6 +88,17 @@ impl Listener {
         }
         ensure!(heard == self.expected, "client {} was told something else", self.id);
         Ok(())
+    }
+}
+
+/// A connection, as soon as somebody listens.
+async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream> {
+    loop {
+        match TcpStream::connect(address).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => sleep(Duration::from_millis(20)).await,
+        }
     }
 }
 

@@ -104,12 +104,13 @@ impl Oracle {
         }
         match kind {
             0 | 3 => self.tell(to, line),
-            2 => (1..=CONNECTED).for_each(|id| self.tell(id, line)),
-            4 => (1..=CONNECTED).filter(|id| self.follows[from][*id]).collect::<Vec<_>>().iter().for_each(
-                |id| {
-                    self.tell(*id, line);
-                },
-            ),
+            2 | 4 => {
+                for id in 1..=CONNECTED {
+                    if kind == 2 || self.follows[from][id] {
+                        self.tell(id, line);
+                    }
+                }
+            }
             _ => {}
         }
     }

@@ -17,7 +17,9 @@ impl Sum {
     pub fn add(&mut self, bytes: &[u8]) {
         let open = (8 - self.length as usize % 8) % 8;
         let (head, body) = bytes.split_at(open.min(bytes.len()));
-        head.iter().for_each(|byte| self.byte(*byte));
+        for byte in head {
+            self.byte(*byte);
+        }
         let words = body.chunks_exact(8);
         let tail = words.remainder();
         let mut weight = self.weight();
@@ -27,7 +29,9 @@ impl Sum {
             weight = weight.wrapping_add(2);
         }
         self.length += (body.len() - tail.len()) as u64;
-        tail.iter().for_each(|byte| self.byte(*byte));
+        for byte in tail {
+            self.byte(*byte);
+        }
     }
 
     fn byte(&mut self, byte: u8) {
