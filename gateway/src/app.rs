@@ -36,7 +36,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Builds everything, serves until the lifecycle drains, and waits for what runs.
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let upstream = Upstream::new(config.auth_url, config.calendar_url, config.service_token);
+    let upstream = Upstream::new(config.services, config.breaker, config.service_token, &lifecycle);
 
     let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");
@@ -65,7 +65,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     lifecycle.supervise("limit-sweep", move || sweep(Arc::clone(&on), until.clone()));
     let limits = Limits::new(config.limits, store, sessions.clone());
 
-    let tunnels = Tunnels::new(config.calendar_sockets, config.tunnels, upstream.clone(), &lifecycle);
+    let tunnels =
+        Tunnels::new(config.calendar_sockets, config.breaker, config.tunnels, upstream.clone(), &lifecycle);
     let app = App::from(Parts { upstream, sessions, tunnels, origins: config.origins.clone() });
     let rules = EdgeRules {
         proxies: config.proxies,

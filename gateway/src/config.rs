@@ -11,11 +11,14 @@ use std::{
 };
 
 use chassis::{http_server::HttpLimits, service_token::ServiceToken};
-use http::{HeaderValue, Uri, uri::Authority};
+use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins};
+use crate::{
+    edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins},
+    upstream::{Places, Rules, Targets},
+};
 
 /// What an operator sets.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,15 +29,16 @@ pub struct Settings {
     /// Where the operator connects: health, metrics. Never public.
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:8070")]
     pub admin_listen: SocketAddr,
-    /// auth-service, gRPC.
+    /// auth-service, gRPC: `http://host:port` of each instance, separated by
+    /// commas, or `dns:///name:port` for all addresses of a name.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
-    pub auth_url: Uri,
-    /// calendar-service, gRPC.
+    pub auth_url: Targets,
+    /// calendar-service, gRPC, likewise.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
-    pub calendar_url: Uri,
-    /// calendar-service's socket listener, HTTP/1.1.
+    pub calendar_url: Targets,
+    /// calendar-service's socket listeners, HTTP/1.1, likewise.
     #[arg(long, env = "CALENDAR_SOCKET_URL", default_value = "http://127.0.0.1:8062")]
-    pub calendar_socket_url: Uri,
+    pub calendar_socket_url: Targets,
     /// The session cache that gateways share; absent: each remembers alone.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<SecretString>,
@@ -66,12 +70,10 @@ pub struct Settings {
 /// Settings that hold together.
 #[derive(Clone)]
 pub struct Config {
-    /// auth-service.
-    pub auth_url: Uri,
-    /// calendar-service.
-    pub calendar_url: Uri,
-    /// calendar-service's socket listener.
-    pub calendar_sockets: Authority,
+    /// The services, gRPC.
+    pub services: Places,
+    /// calendar-service's socket listeners.
+    pub calendar_sockets: Targets,
     /// The shared session cache.
     pub redis_url: Option<SecretString>,
     /// Whose `X-Forwarded-For` is believed.
@@ -82,6 +84,8 @@ pub struct Config {
     pub https: bool,
     /// Opens internal methods.
     pub service_token: ServiceToken,
+    /// When an instance is left alone, and for how long.
+    pub breaker: Rules,
     /// What a peer may hold.
     pub http: HttpLimits,
     /// Open sockets at once.
@@ -123,14 +127,14 @@ impl Settings {
             redis::Client::open(url.expose_secret()).map_err(|error| invalid("REDIS_URL", error))?;
         }
         Ok(Config {
-            calendar_sockets: plain_http("CALENDAR_SOCKET_URL", &self.calendar_socket_url)?,
-            auth_url: grpc("AUTH_URL", self.auth_url)?,
-            calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
+            services: Places { auth: self.auth_url, calendar: self.calendar_url },
+            calendar_sockets: self.calendar_socket_url,
             redis_url: self.redis_url,
             proxies: TrustedProxies::new(self.trusted_proxies),
             origins: Origins::new(allowed),
             https,
             service_token,
+            breaker: Rules::default(),
             http: HttpLimits { connections: self.connections.get(), ..HttpLimits::default() },
             tunnels: self.tunnels.get(),
             limits: self.limits,
@@ -153,15 +157,6 @@ impl TryFrom<Settings> for Config {
 
 fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
     ConfigError { variable, reason: reason.to_string() }
-}
-
-fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
-    plain_http(variable, &uri).map(|_| uri)
-}
-
-fn plain_http(variable: &'static str, uri: &Uri) -> Result<Authority, ConfigError> {
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
-    authority.cloned().ok_or_else(|| invalid(variable, "must be like http://host:port"))
 }
 
 /// `10.0.0.0/8`, or one address.
@@ -192,7 +187,7 @@ mod tests {
     #[test]
     fn the_defaults_hold_together() {
         let config = config(&[]).expect("valid");
-        assert_eq!(config.calendar_sockets, "127.0.0.1:8062");
+        assert_eq!(config.calendar_sockets, "http://127.0.0.1:8062".parse().expect("targets"));
         assert_eq!((config.limits.login.get(), config.limits.default.get()), (5, 600));
         assert!(!config.https && config.redis_url.is_none());
     }
@@ -202,6 +197,7 @@ mod tests {
         for (argument, value, variable) in [
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
             ("--calendar-socket-url", "https://calendar", "CALENDAR_SOCKET_URL"),
+            ("--calendar-url", "http://a:1,dns:///b", "CALENDAR_URL"),
             ("--public-origin", "calendar.example", "PUBLIC_ORIGIN"),
             ("--allowed-origins", "https://a.example,*", "ALLOWED_ORIGINS"),
             ("--redis-url", "rabbit://x", "REDIS_URL"),

@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{PoisonError, RwLock},
     time::Duration,
 };
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tonic::Code;
 
 /// Which layer answered whether a session is live.
@@ -40,6 +41,8 @@ pub struct UpstreamCalls {
     service: &'static str,
     /// Second tries.
     pub retries: Counter,
+    /// Calls that were refused because too many were under way.
+    pub shed: Counter,
     ok: Counter,
 }
 
@@ -49,7 +52,8 @@ impl UpstreamCalls {
     /// Counters labelled with the service.
     pub fn new(service: &'static str) -> Self {
         let retries = counter!("gateway_upstream_retries_total", "upstream" => service);
-        Self { service, retries, ok: Self::counter(service, Code::Ok) }
+        let shed = counter!("gateway_upstream_shed_total", "upstream" => service);
+        Self { service, retries, shed, ok: Self::counter(service, Code::Ok) }
     }
 
     /// Counts an answer by its gRPC status.
@@ -63,6 +67,40 @@ impl UpstreamCalls {
     fn counter(service: &'static str, code: Code) -> Counter {
         let code = (code as i32).to_string();
         counter!("gateway_upstream_calls_total", "upstream" => service, "code" => code)
+    }
+}
+
+/// One instance of a service.
+pub struct EndpointMeters {
+    /// 1 for the state of its breaker, 0 for the others: closed, half open, open.
+    pub states: [Gauge; 3],
+    /// Calls under way; open tunnels.
+    pub pending: Gauge,
+    /// Second tries that went to it.
+    pub retries: Counter,
+    /// Calls that went wrong, by the instance or on the way to it.
+    pub failures: Counter,
+}
+
+// === impl EndpointMeters ===
+
+impl EndpointMeters {
+    /// Figures labelled with the service and the instance's address.
+    pub fn new(service: &'static str, endpoint: &str) -> Self {
+        let labels = [("upstream", service.to_owned()), ("endpoint", endpoint.to_owned())];
+        let state = |state: &'static str| gauge!("gateway_endpoint_breaker", "upstream" => service, "endpoint" => endpoint.to_owned(), "state" => state);
+        Self {
+            states: [state("closed"), state("half_open"), state("open")],
+            pending: gauge!("gateway_endpoint_pending", &labels),
+            retries: counter!("gateway_endpoint_retries_total", &labels),
+            failures: counter!("gateway_endpoint_failures_total", &labels),
+        }
+    }
+}
+
+impl fmt::Debug for EndpointMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointMeters").finish_non_exhaustive()
     }
 }
 

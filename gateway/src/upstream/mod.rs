@@ -4,28 +4,56 @@
 //! by their caller. What lies below the client is this module's business: the
 //! deadline, what is tried again, what a broken connection means, what is
 //! counted; and where endpoints come from.
+//!
+//! Instances are found ([`discover`]), watched ([`health`]) and chosen ([`pool`],
+//! [`balance`]). The breaker of each lies below the balancer: its mechanism is
+//! the [`gate`], its rules are the [`policy`]. An instance that fails is no
+//! choice until one call has found that it works again. Where nobody is ready,
+//! a call fails at once ([`failfast`]).
 
+mod balance;
 mod connection;
+mod discover;
 mod endpoint;
+mod failfast;
 mod failure;
+mod gate;
+mod health;
 mod internal;
+mod member;
 mod onward;
 mod pipe;
+mod policy;
+pub(crate) mod pool;
 mod retry;
+mod targets;
 
-use chassis::service_token::ServiceToken;
-use http::Uri;
+use chassis::{lifecycle::Lifecycle, service_token::ServiceToken};
 use proto::{
     auth::v1::{auth_service_client::AuthServiceClient, session_service_client::SessionServiceClient},
-    calendar::v1::{
-        calendar_service_client::CalendarServiceClient, tunnel_service_client::TunnelServiceClient,
-    },
+    calendar::v1::calendar_service_client::CalendarServiceClient,
 };
 
-pub use self::{onward::Onward, pipe::Pipe};
+use self::pool::Pool;
+pub use self::{
+    onward::Onward,
+    pipe::{Instance, Pipe},
+    policy::Rules,
+    targets::Targets,
+};
 
 /// A page of 1,000 events with long descriptions fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where the services are. One more service is one more line here, in
+/// [`Upstream::new`], and a client below.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// auth-service.
+    pub auth: Targets,
+    /// calendar-service.
+    pub calendar: Targets,
+}
 
 /// Clients to every service. Clones share connections.
 #[derive(Clone)]
@@ -38,9 +66,17 @@ pub struct Upstream {
 // === impl Upstream ===
 
 impl Upstream {
-    /// Services at these URIs; `token` opens their internal methods.
-    pub fn new(auth: Uri, calendar: Uri, token: ServiceToken) -> Self {
-        Self { auth: Pipe::new("auth", auth), calendar: Pipe::new("calendar", calendar), token }
+    /// Services at these places; `token` opens their internal methods.
+    /// What looks for instances runs on the lifecycle.
+    pub fn new(places: Places, rules: Rules, token: ServiceToken, lifecycle: &Lifecycle) -> Self {
+        let pipe = |service, task, targets| {
+            Pipe::new(service, Pool::start(service, task, targets, rules, lifecycle))
+        };
+        Self {
+            auth: pipe("auth", "auth-instances", places.auth),
+            calendar: pipe("calendar", "calendar-instances", places.calendar),
+            token,
+        }
     }
 
     /// Accounts, sessions, keys.
@@ -57,7 +93,8 @@ impl Upstream {
         SessionServiceClient::new(self.auth.clone())
     }
 
-    fn tunnels(&self) -> TunnelServiceClient<Pipe> {
-        TunnelServiceClient::new(self.calendar.clone())
+    /// The keepers of sockets, each by itself.
+    fn tunnels(&self) -> Vec<Instance> {
+        self.calendar.instances()
     }
 }
