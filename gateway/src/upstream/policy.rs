@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub struct Rules {
     /// So many failures in a row …
     pub failures: u32,
-    /// … or failures and no success for so long.
+    /// … or failures, more than one, and no success for so long.
     pub without_success: Duration,
     /// The first time it stays open this long; each time in a row twice as long …
     pub first_wait: Duration,
@@ -60,7 +60,9 @@ impl Policy {
     pub(super) fn failure(&mut self, begun: Instant, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
         let since = *self.failing_since.get_or_insert(begun);
-        self.failures >= self.rules.failures || now.duration_since(since) >= self.rules.without_success
+        // One call that is slow by itself is no reason to refuse all others.
+        let for_long = self.failures > 1 && now.duration_since(since) >= self.rules.without_success;
+        self.failures >= self.rules.failures || for_long
     }
 
     /// A call went well.
@@ -109,9 +111,10 @@ mod tests {
         assert!(!policy.failure(start, start + MS * 10));
         assert!(!policy.failure(start + MS * 1_000, start + MS * 1_999));
         assert!(policy.failure(start + MS * 1_000, start + MS * 2_000));
-        // One call that took that long by itself.
+        // One call that took that long by itself is not enough.
         policy.success();
-        assert!(policy.failure(start, start + MS * 2_000));
+        assert!(!policy.failure(start, start + MS * 2_000));
+        assert!(policy.failure(start + MS * 1_900, start + MS * 3_900));
         // A failure after a long rest is one failure.
         policy.success();
         assert!(!policy.failure(start + MS * 60_000, start + MS * 60_001));
