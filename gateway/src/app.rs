@@ -37,7 +37,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let upstream = Upstream::new(config.services, config.service_token);
+    let upstream = Upstream::new(config.services, config.breaker, config.service_token, &lifecycle);
 
     let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");
@@ -70,7 +70,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     };
     let limits = Limits::new(config.limits, store, sessions.clone());
 
-    let tunnels = Tunnels::new(config.calendar_sockets, config.tunnels, upstream.clone(), &lifecycle);
+    let tunnels =
+        Tunnels::new(config.calendar_sockets, config.breaker, config.tunnels, upstream.clone(), &lifecycle);
     let app = App::from(Parts {
         upstream,
         sessions,

@@ -11,13 +11,13 @@ use std::{
 };
 
 use chassis::{http_server::HttpLimits, service_token::ServiceToken};
-use http::{HeaderValue, Uri, uri::Authority};
+use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins},
-    upstream::Places,
+    upstream::{Places, Rules, Targets},
 };
 
 /// What an operator sets.
@@ -29,21 +29,22 @@ pub struct Settings {
     /// Where the operator connects: health, metrics. Never public.
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:8070")]
     pub admin_listen: SocketAddr,
-    /// auth-service, gRPC.
+    /// auth-service, gRPC: `http://host:port` of each instance, separated by
+    /// commas, or `dns:///name:port` for all addresses of a name.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
-    pub auth_url: Uri,
-    /// calendar-service, gRPC.
+    pub auth_url: Targets,
+    /// calendar-service, gRPC, likewise.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
-    pub calendar_url: Uri,
-    /// calendar-service's socket listener, HTTP/1.1.
+    pub calendar_url: Targets,
+    /// calendar-service's socket listeners, HTTP/1.1, likewise.
     #[arg(long, env = "CALENDAR_SOCKET_URL", default_value = "http://127.0.0.1:8062")]
-    pub calendar_socket_url: Uri,
-    /// notification-service, gRPC.
+    pub calendar_socket_url: Targets,
+    /// notification-service, gRPC, likewise.
     #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50053")]
-    pub notification_url: Uri,
-    /// activity-service, gRPC.
+    pub notification_url: Targets,
+    /// activity-service, gRPC, likewise.
     #[arg(long, env = "ACTIVITY_URL", default_value = "http://127.0.0.1:50054")]
-    pub activity_url: Uri,
+    pub activity_url: Targets,
     /// Whether timers can be set and read without a token; limits then are per
     /// client address. notification-service must be told the same.
     #[arg(long, env = "TIMERS_PUBLIC", default_value_t = false, action = clap::ArgAction::Set)]
@@ -81,8 +82,8 @@ pub struct Settings {
 pub struct Config {
     /// The services, gRPC.
     pub services: Places,
-    /// calendar-service's socket listener.
-    pub calendar_sockets: Authority,
+    /// calendar-service's socket listeners.
+    pub calendar_sockets: Targets,
     /// Whether timers need no token.
     pub timers_public: bool,
     /// The shared session cache.
@@ -95,6 +96,8 @@ pub struct Config {
     pub https: bool,
     /// Opens internal methods.
     pub service_token: ServiceToken,
+    /// When an instance is left alone, and for how long.
+    pub breaker: Rules,
     /// What a peer may hold.
     pub http: HttpLimits,
     /// Open sockets at once.
@@ -136,19 +139,20 @@ impl Settings {
             redis::Client::open(url.expose_secret()).map_err(|error| invalid("REDIS_URL", error))?;
         }
         Ok(Config {
-            calendar_sockets: plain_http("CALENDAR_SOCKET_URL", &self.calendar_socket_url)?,
             services: Places {
-                auth: grpc("AUTH_URL", self.auth_url)?,
-                calendar: grpc("CALENDAR_URL", self.calendar_url)?,
-                notification: grpc("NOTIFICATION_URL", self.notification_url)?,
-                activity: grpc("ACTIVITY_URL", self.activity_url)?,
+                auth: self.auth_url,
+                calendar: self.calendar_url,
+                notification: self.notification_url,
+                activity: self.activity_url,
             },
+            calendar_sockets: self.calendar_socket_url,
             timers_public: self.timers_public,
             redis_url: self.redis_url,
             proxies: TrustedProxies::new(self.trusted_proxies),
             origins: Origins::new(allowed),
             https,
             service_token,
+            breaker: Rules::default(),
             http: HttpLimits { connections: self.connections.get(), ..HttpLimits::default() },
             tunnels: self.tunnels.get(),
             limits: self.limits,
@@ -171,15 +175,6 @@ impl TryFrom<Settings> for Config {
 
 fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
     ConfigError { variable, reason: reason.to_string() }
-}
-
-fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
-    plain_http(variable, &uri).map(|_| uri)
-}
-
-fn plain_http(variable: &'static str, uri: &Uri) -> Result<Authority, ConfigError> {
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
-    authority.cloned().ok_or_else(|| invalid(variable, "must be like http://host:port"))
 }
 
 /// `10.0.0.0/8`, or one address.
@@ -210,7 +205,7 @@ mod tests {
     #[test]
     fn the_defaults_hold_together() {
         let config = config(&[]).expect("valid");
-        assert_eq!(config.calendar_sockets, "127.0.0.1:8062");
+        assert_eq!(config.calendar_sockets, "http://127.0.0.1:8062".parse().expect("targets"));
         assert_eq!((config.limits.login.get(), config.limits.default.get()), (5, 600));
         assert!(!config.https && config.redis_url.is_none() && !config.timers_public);
     }
@@ -223,6 +218,7 @@ mod tests {
             ("--activity-url", "grpc://activity:50054", "ACTIVITY_URL"),
             ("--timers-public", "perhaps", "timers-public"),
             ("--calendar-socket-url", "https://calendar", "CALENDAR_SOCKET_URL"),
+            ("--calendar-url", "http://a:1,dns:///b", "CALENDAR_URL"),
             ("--public-origin", "calendar.example", "PUBLIC_ORIGIN"),
             ("--allowed-origins", "https://a.example,*", "ALLOWED_ORIGINS"),
             ("--redis-url", "rabbit://x", "REDIS_URL"),

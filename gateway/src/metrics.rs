@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{PoisonError, RwLock},
     time::Duration,
 };
 
 use metrics::{
-    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
 };
 use tonic::Code;
 
@@ -65,6 +67,8 @@ pub struct UpstreamCalls {
     service: &'static str,
     /// Second tries.
     pub retries: Counter,
+    /// Calls that were refused because too many were under way.
+    pub shed: Counter,
     ok: Counter,
 }
 
@@ -75,7 +79,8 @@ impl UpstreamCalls {
     pub fn new(service: &'static str) -> Self {
         let retries =
             counter!("gateway_upstream_retries_total", "service" => "gateway", "upstream" => service);
-        Self { service, retries, ok: Self::counter(service, Code::Ok) }
+        let shed = counter!("gateway_upstream_shed_total", "service" => "gateway", "upstream" => service);
+        Self { service, retries, shed, ok: Self::counter(service, Code::Ok) }
     }
 
     /// Counts an answer by its gRPC status.
@@ -89,6 +94,40 @@ impl UpstreamCalls {
     fn counter(service: &'static str, code: Code) -> Counter {
         let code = (code as i32).to_string();
         counter!("gateway_upstream_calls_total", "service" => "gateway", "upstream" => service, "code" => code)
+    }
+}
+
+/// One instance of a service.
+pub struct EndpointMeters {
+    /// 1 for the state of its breaker, 0 for the others: closed, half open, open.
+    pub states: [Gauge; 3],
+    /// Calls under way; open tunnels.
+    pub pending: Gauge,
+    /// Second tries that went to it.
+    pub retries: Counter,
+    /// Calls that went wrong, by the instance or on the way to it.
+    pub failures: Counter,
+}
+
+// === impl EndpointMeters ===
+
+impl EndpointMeters {
+    /// Figures labelled with the service and the instance's address.
+    pub fn new(service: &'static str, endpoint: &str) -> Self {
+        let labels = [("upstream", service.to_owned()), ("endpoint", endpoint.to_owned())];
+        let state = |state: &'static str| gauge!("gateway_endpoint_breaker", "upstream" => service, "endpoint" => endpoint.to_owned(), "state" => state);
+        Self {
+            states: [state("closed"), state("half_open"), state("open")],
+            pending: gauge!("gateway_endpoint_pending", &labels),
+            retries: counter!("gateway_endpoint_retries_total", &labels),
+            failures: counter!("gateway_endpoint_failures_total", &labels),
+        }
+    }
+}
+
+impl fmt::Debug for EndpointMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointMeters").finish_non_exhaustive()
     }
 }
 

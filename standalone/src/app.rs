@@ -130,11 +130,11 @@ async fn start_services(
 
     let mut gateway = config.gateway;
     gateway.listen = listeners.gateway.local_addr().map_err(RunError::Listen)?;
-    gateway.auth_url = auth_url;
-    gateway.calendar_url = calendar_url;
-    gateway.calendar_socket_url = socket_url;
-    gateway.notification_url = notification_url;
-    gateway.activity_url = activity_url;
+    gateway.auth_url = auth_url.into();
+    gateway.calendar_url = calendar_url.into();
+    gateway.calendar_socket_url = socket_url.into();
+    gateway.notification_url = notification_url.into();
+    gateway.activity_url = activity_url.into();
     let gateway = gateway.with_token(token).map_err(ConfigError::new)?;
 
     let mut services = Services::of(lifecycle);

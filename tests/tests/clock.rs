@@ -99,9 +99,8 @@ async fn an_address_inside_is_refused_and_nobody_elses_timer_is_seen() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reminder_reaches_whom_it_concerns_once() -> Result<()> {
     let mut stack = Stack::start().await?;
-    let names = ["ann", "bob", "carol", "dave"].map(|name| stack.person(name));
-    let [ann, bob, carol, dave] = names;
-    let (ann, bob, carol, dave) = (ann.await?, bob.await?, carol.await?, dave.await?);
+    let (ann, bob) = (stack.person("ann").await?, stack.person("bob").await?);
+    let (carol, dave) = (stack.person("carol").await?, stack.person("dave").await?);
     ann.create_calendar("Family").await?;
     for member in [&bob, &carol] {
         member.join("Family").await?;

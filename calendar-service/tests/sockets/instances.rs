@@ -21,6 +21,8 @@ use crate::{
     redis_server::{LOOK, RedisServer},
 };
 
+/// A publication waits for Redis this long.
+const PUBLISH_WITHIN: Duration = Duration::from_millis(250);
 /// Never, within a test.
 const NEVER: Duration = Duration::from_hours(1);
 
@@ -131,6 +133,8 @@ async fn outage(redis: &mut RedisServer, one: &House, two: &House, fault: Fault)
     is_away(two).await;
     let texts: Vec<_> = (0..20).map(|n| n.to_string()).collect();
     one.append(calendar_id, &texts, true).await;
+    // A publication that finds Redis again in time is not lost: this is longer.
+    sleep(PUBLISH_WITHIN * 2).await;
     match fault {
         Fault::Killed => redis.restart().await,
         Fault::Frozen => redis.thaw(),

@@ -93,7 +93,7 @@ pub async fn serve(
 }
 
 /// Mirrors readiness into gRPC health, four times a second, and the drain at once.
-async fn report(health: tonic_health::server::HealthReporter, lifecycle: Lifecycle) {
+async fn report(mut health: tonic_health::server::HealthReporter, lifecycle: Lifecycle) {
     let mut serving = None;
     while !lifecycle.is_draining() {
         let ready = lifecycle.health().missing().is_empty();
@@ -110,4 +110,7 @@ async fn report(health: tonic_health::server::HealthReporter, lifecycle: Lifecyc
         tokio::select! { () = tick => {}, () = lifecycle.draining() => {} }
     }
     health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    // Whoever watches has heard it; a watch without an end would keep the server
+    // from ending.
+    health.clear_service_status("").await;
 }

@@ -20,7 +20,7 @@ use crate::{
     sessions::Sessions,
     state::{App, Parts},
     tunnel::Tunnels,
-    upstream::{Places, Upstream},
+    upstream::{Places, Rules, Targets, Upstream},
 };
 
 /// Nobody listens there.
@@ -35,10 +35,11 @@ struct DefaultLimits {
 
 fn lonely_router() -> Router {
     let clock = Arc::new(SystemClock);
-    let nowhere = || Uri::from_static(NOWHERE);
+    let nowhere = || Targets::from(Uri::from_static(NOWHERE));
+    let lifecycle = Lifecycle::new();
     let places =
         Places { auth: nowhere(), calendar: nowhere(), notification: nowhere(), activity: nowhere() };
-    let upstream = Upstream::new(places, ServiceToken::random());
+    let upstream = Upstream::new(places, Rules::default(), ServiceToken::random(), &lifecycle);
     let verifier = Verifier::new(Arc::new(upstream.clone()), clock.clone());
     let sessions =
         Sessions::new(verifier, Arc::new(MemorySessions::new(10)), upstream.clone(), clock.clone());
@@ -47,8 +48,7 @@ fn lonely_router() -> Router {
         Arc::new(LocalStore::new(100, clock)),
         sessions.clone(),
     );
-    let tunnels =
-        Tunnels::new("127.0.0.1:1".parse().expect("an authority"), 1, upstream.clone(), &Lifecycle::new());
+    let tunnels = Tunnels::new(nowhere(), Rules::default(), 1, upstream.clone(), &lifecycle);
     let app =
         App::from(Parts { upstream, sessions, tunnels, origins: Origins::new([]), timers_public: false });
     router(&limits).with_state(app)

@@ -10,7 +10,7 @@ use crate::upstream::Upstream;
 /// The second in which the gateway still answers: who is told to go reconnects
 /// after it, elsewhere.
 const LAME_DUCK: Duration = Duration::from_secs(1);
-/// How long calendar-service has to write 1012 on every socket.
+/// How long the instances of calendar-service have to write 1012 on every socket.
 const PATIENCE: Duration = Duration::from_secs(4);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -24,10 +24,8 @@ pub(super) async fn say(tunnels: Arc<Tunnels>, upstream: Upstream) {
     while tunnels.open() > 0 && Instant::now() < until {
         // Again and again: a tunnel that was being made when the last call
         // came has to hear it too.
-        match upstream.close_tunnels(tunnels.gateway_id.clone()).await {
-            Ok(closed) => tracing::info!(closed, "sockets were told that this gateway goes"),
-            Err(fault) => tracing::warn!(error = %fault, "cannot have the sockets told"),
-        }
+        let closed = upstream.close_tunnels(&tunnels.gateway_id).await;
+        tracing::info!(closed, "sockets were told that this gateway goes");
         sleep(ASK_AGAIN).await;
     }
     if tunnels.open() > 0 {

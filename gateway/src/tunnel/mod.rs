@@ -6,10 +6,16 @@
 //! anew from an allow-list; when both sides have switched protocols, bytes are
 //! carried and nothing is understood ([`splice()`]).
 //!
+//! A new socket goes to the less busy of two instances that are ready. What
+//! Socket.IO does in several requests goes by the client's address to always the
+//! same one, so that polls and their upgrade meet; an instance that comes or
+//! goes moves only its share of the clients.
+//!
 //! A tunnel of bytes cannot say goodbye: a draining gateway asks calendar-service
 //! to ([`goodbye`]).
 
 mod goodbye;
+mod listener;
 mod onward;
 mod socketio;
 mod splice;
@@ -31,27 +37,40 @@ use axum::{
     routing::{any, get},
 };
 use chassis::{fault::Fault, lifecycle::Lifecycle};
-use http::{StatusCode, uri::Authority};
+use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use self::splice::{End, splice};
-use crate::{edge::limit::Limits, problem::Problem, state::App, upstream::Upstream};
+use self::{
+    listener::SocketListener,
+    splice::{End, splice},
+};
+use crate::{
+    edge::limit::Limits,
+    problem::Problem,
+    state::App,
+    upstream::{
+        Rules, Targets, Upstream,
+        pool::{Chosen, Pool},
+    },
+};
 
 /// Connecting to the socket listener.
 const CONNECT: Duration = Duration::from_secs(1);
+/// For an instance to be ready, where none is.
+const READY: Duration = Duration::from_secs(2);
 /// Idle connections for polling.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The way to the socket listener, and the tunnels that are open.
+/// The ways to the socket listeners, and the tunnels that are open.
 pub struct Tunnels {
     client: Client<HttpConnector, Body>,
-    service: Authority,
+    listeners: Pool<SocketListener>,
     /// This process, among all gateways.
     gateway_id: String,
     most: usize,
@@ -64,7 +83,11 @@ pub struct Tunnels {
 }
 
 /// One open tunnel; counted until it is dropped.
-struct Place(Arc<Tunnels>);
+struct Place {
+    tunnels: Arc<Tunnels>,
+    /// Where it leads, once that is known.
+    listener: Option<Chosen<SocketListener>>,
+}
 
 /// The two socket routes. They hold connections open: no edge deadline.
 pub fn router(limits: &Limits) -> Router<App> {
@@ -78,8 +101,14 @@ pub fn router(limits: &Limits) -> Router<App> {
 // === impl Tunnels ===
 
 impl Tunnels {
-    /// Tunnels to the socket listener at `service`, at most `most` at once.
-    pub fn new(service: Authority, most: usize, upstream: Upstream, lifecycle: &Lifecycle) -> Arc<Self> {
+    /// Tunnels to these socket listeners, at most `most` at once.
+    pub fn new(
+        listeners: Targets,
+        rules: Rules,
+        most: usize,
+        upstream: Upstream,
+        lifecycle: &Lifecycle,
+    ) -> Arc<Self> {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
@@ -91,7 +120,7 @@ impl Tunnels {
             .build(connector);
         let this = Arc::new(Self {
             client,
-            service,
+            listeners: Pool::start("calendar-sockets", "socket-listeners", listeners, rules, lifecycle),
             gateway_id: uuid::Uuid::now_v7().to_string(),
             most,
             open: AtomicUsize::new(0),
@@ -108,14 +137,47 @@ impl Tunnels {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Sends a request to the socket listener. An answer comes back as it is, but
+    /// The instance for a new socket.
+    async fn any(&self) -> Result<Chosen<SocketListener>, Fault> {
+        self.ready().await?;
+        self.listeners.choose(true, None).ok_or_else(|| Fault::unavailable("the room"))
+    }
+
+    /// The instance for what a client does in several requests.
+    async fn of_client(&self, address: &str) -> Result<Chosen<SocketListener>, Fault> {
+        self.ready().await?;
+        self.listeners.choose_for(address).ok_or_else(|| Fault::unavailable("the room"))
+    }
+
+    async fn ready(&self) -> Result<(), Fault> {
+        let ready = self.listeners.ready(Instant::now() + READY).await;
+        if ready { Ok(()) } else { Err(Fault::unavailable("the room")) }
+    }
+
+    /// Sends a request to its socket listener. An answer comes back as it is, but
     /// for failures, which become problems of ours.
-    async fn ask(&self, request: http::Request<Body>) -> Result<Response, Problem> {
-        let answer = self.client.request(request).await.map_err(|error| {
-            tracing::warn!(error = chassis::fault::chain(&error), "the socket listener cannot be reached");
-            Fault::unavailable("the room")
-        })?;
-        Ok(answer.map(Body::new))
+    async fn ask(
+        &self,
+        listener: &mut Chosen<SocketListener>,
+        request: http::Request<Body>,
+    ) -> Result<Response, Problem> {
+        match self.client.request(request).await {
+            Ok(answer) => {
+                listener.succeeded();
+                Ok(answer.map(Body::new))
+            }
+            Err(error) => {
+                let at = listener.member().authority();
+                tracing::warn!(
+                    error = chassis::fault::chain(&error), instance = %at, "a socket listener cannot be reached"
+                );
+                // A long poll that is cut says nothing of who was polled.
+                if error.is_connect() {
+                    listener.failed();
+                }
+                Err(Fault::unavailable("the room").into())
+            }
+        }
     }
 
     /// Joins both sides of an upgrade once the client has heard of it.
@@ -162,8 +224,8 @@ async fn hand_over(client: OnUpgrade, service: OnUpgrade) -> Option<(End, End)> 
 }
 
 /// Completes an upgrade that the socket listener has agreed to.
-fn switch(tunnels: &Arc<Tunnels>, place: Place, request: &mut Request, answer: &mut Response) -> Response {
-    tunnels.join(place, hyper::upgrade::on(request), hyper::upgrade::on(&mut *answer));
+fn switch(place: Place, request: &mut Request, answer: &mut Response) -> Response {
+    Arc::clone(&place.tunnels).join(place, hyper::upgrade::on(request), hyper::upgrade::on(&mut *answer));
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     onward::copy(answer.headers(), response.headers_mut(), onward::HANDSHAKE_ANSWER);
     response
@@ -175,13 +237,13 @@ impl Place {
     fn take(tunnels: Arc<Tunnels>) -> Self {
         tunnels.open.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("gateway_tunnels", "service" => "gateway").increment(1);
-        Self(tunnels)
+        Self { tunnels, listener: None }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.tunnels.open.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("gateway_tunnels", "service" => "gateway").decrement(1);
     }
 }

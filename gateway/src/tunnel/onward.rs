@@ -10,7 +10,10 @@ use chassis::{
     fault::{Fault, Reason},
     tokens::BearerToken,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header,
+    uri::{Authority, PathAndQuery},
+};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 
@@ -72,17 +75,18 @@ pub(super) fn is_websocket(request: &Request) -> bool {
 }
 
 impl Tunnels {
-    /// A request like `request`, to the socket listener: `path`, the listed
+    /// A request like `request`, to the socket listener `to`: `path`, the listed
     /// headers, `token` and what the gateway vouches for.
     pub(super) fn onward(
         &self,
         request: &Request,
+        to: &Authority,
         path: PathAndQuery,
         listed: &[HeaderName],
         token: Option<&BearerToken>,
         body: Body,
     ) -> Result<http::Request<Body>, Fault> {
-        let uri = Uri::builder().scheme("http").authority(self.service.clone()).path_and_query(path);
+        let uri = Uri::builder().scheme("http").authority(to.clone()).path_and_query(path);
         let uri = uri.build().map_err(|error| Fault::internal(&error))?;
         let mut onward = http::Request::new(body);
         *onward.method_mut() = request.method().clone();

@@ -12,7 +12,11 @@ use chassis::fault::Fault;
 use http::{StatusCode, uri::PathAndQuery};
 
 use super::{onward, switch};
-use crate::{edge::session::Caller, problem::Problem, state::App};
+use crate::{
+    edge::{client_address::ClientAddress, session::Caller},
+    problem::Problem,
+    state::App,
+};
 
 const PATH: &str = "/socket.io/";
 
@@ -26,23 +30,37 @@ pub(super) async fn socketio(
     let token = caller.map(|caller| caller.identity.token);
     let path = path(request.uri().query())?;
     let tunnels = &app.tunnels;
+    let address = ClientAddress::of(request.extensions()).to_string();
     if onward::is_websocket(&request) {
-        let place = tunnels.place()?;
-        let onward = tunnels.onward(&request, path, onward::HANDSHAKE, token.as_ref(), Body::empty())?;
-        let mut answer = tunnels.ask(onward).await?;
+        let mut place = tunnels.place()?;
+        // One that begins as a WebSocket may begin anywhere; an upgrade has its
+        // polls somewhere already.
+        let begins = !has_sid(request.uri().query());
+        let mut listener = if begins { tunnels.any().await? } else { tunnels.of_client(&address).await? };
+        let to = listener.member().authority();
+        let onward = tunnels.onward(&request, to, path, onward::HANDSHAKE, token.as_ref(), Body::empty())?;
+        let mut answer = tunnels.ask(&mut listener, onward).await?;
         return if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            Ok(switch(tunnels, place, &mut request, &mut answer))
+            place.listener = Some(listener);
+            Ok(switch(place, &mut request, &mut answer))
         } else {
             Ok(poll_answer(answer))
         };
     }
     let body = onward::bounded(std::mem::take(request.body_mut()));
-    let onward = tunnels.onward(&request, path, onward::POLL, token.as_ref(), body)?;
+    let mut listener = tunnels.of_client(&address).await?;
+    let to = listener.member().authority();
+    let onward = tunnels.onward(&request, to, path, onward::POLL, token.as_ref(), body)?;
     tokio::select! {
-        answer = tunnels.ask(onward) => answer.map(poll_answer),
+        answer = tunnels.ask(&mut listener, onward) => answer.map(poll_answer),
         // A client whose poll is refused connects anew, elsewhere.
         () = tunnels.no_more_polls.cancelled() => Err(Fault::unavailable("the room").into()),
     }
+}
+
+/// Whether the query names a session of Engine.IO.
+fn has_sid(query: Option<&str>) -> bool {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(name, _)| name == "sid")
 }
 
 /// The constant path with the client's query: Engine.IO's own parameters.

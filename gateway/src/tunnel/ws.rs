@@ -40,18 +40,24 @@ pub(super) async fn ws(
         answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         return Ok(answer);
     }
-    let place = app.tunnels.place()?;
+    let mut place = app.tunnels.place()?;
+    let mut listener = app.tunnels.any().await?;
     let token = match shown {
         Shown::Token(token) => token,
         // Last: a ticket is good once.
         Shown::Ticket(ticket) => BearerToken::new(app.upstream.redeem_ticket(ticket).await?.token),
     };
     let body = axum::body::Body::empty();
-    let onward = app.tunnels.onward(&request, PATH, onward::HANDSHAKE, Some(&token), body)?;
-    let asked = timeout(HANDSHAKE, app.tunnels.ask(onward)).await;
-    let mut answer = asked.map_err(|_| Fault::unavailable("the room"))??;
+    let to = listener.member().authority();
+    let onward = app.tunnels.onward(&request, to, PATH, onward::HANDSHAKE, Some(&token), body)?;
+    let Ok(asked) = timeout(HANDSHAKE, app.tunnels.ask(&mut listener, onward)).await else {
+        listener.failed();
+        return Err(Fault::unavailable("the room").into());
+    };
+    let mut answer = asked?;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        Ok(switch(&app.tunnels, place, &mut request, &mut answer))
+        place.listener = Some(listener);
+        Ok(switch(place, &mut request, &mut answer))
     } else {
         Err(onward::refusal(answer).await)
     }

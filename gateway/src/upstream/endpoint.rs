@@ -9,20 +9,29 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures::{FutureExt as _, future::BoxFuture};
 use h2::{RecvStream, client::SendRequest};
-use http::{HeaderMap, Request, Response, Uri, request, uri::Scheme};
+use http::{
+    HeaderMap, Request, Response, Uri, request,
+    uri::{Authority, Scheme},
+};
 use http_body::{Body, Frame};
 use tokio::sync::Mutex as AsyncMutex;
 use tonic::Status;
 
-use super::{connection, failure::Failure};
+use super::{
+    connection,
+    failure::Failure,
+    health,
+    pool::{Health, Place},
+};
 
 /// A page of 1,000 events with long descriptions fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// An address, and the connection to it if there is one.
-pub(super) struct Endpoint {
-    origin: Uri,
+pub(crate) struct Endpoint {
+    authority: Authority,
     sender: Mutex<Option<SendRequest<Bytes>>>,
     /// Held by the one who connects; the others wait for what comes of it.
     connecting: AsyncMutex<()>,
@@ -37,24 +46,36 @@ pub(super) struct Whole {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// Not connected yet. `origin` is `http://host:port`.
-    pub(super) fn new(origin: Uri) -> Self {
-        Self { origin, sender: Mutex::new(None), connecting: AsyncMutex::new(()) }
-    }
-
     /// Sends one request, its message whole, and reads all of the answer.
     pub(super) async fn exchange(
         &self,
         head: request::Parts,
         message: Bytes,
     ) -> Result<Response<Whole>, Failure> {
+        let (head, body) = self.open(head, message).await?.into_parts();
+        Ok(Response::from_parts(head, read(body).await?))
+    }
+
+    /// Sends one request, its message whole, and reads the head of the answer.
+    pub(super) async fn open(
+        &self,
+        head: request::Parts,
+        message: Bytes,
+    ) -> Result<Response<RecvStream>, Failure> {
         let mut sender = self.ready().await?;
         let request = self.addressed(head)?;
         let (answer, mut sending) =
             sender.send_request(request, false).map_err(|error| Failure::of_stream(&error))?;
         sending.send_data(message, true).map_err(|error| Failure::of_stream(&error))?;
-        let (head, body) = answer.await.map_err(|error| Failure::of_stream(&error))?.into_parts();
-        Ok(Response::from_parts(head, read(body).await?))
+        answer.await.map_err(|error| Failure::of_stream(&error))
+    }
+
+    /// Whether there is a connection that takes requests.
+    pub(super) async fn is_connected(&self) -> bool {
+        match self.connected() {
+            Some(sender) => sender.ready().await.is_ok(),
+            None => false,
+        }
     }
 
     /// A connection that takes a request now.
@@ -71,13 +92,9 @@ impl Endpoint {
         {
             return Ok(sender);
         }
-        let connected = match self.origin.authority() {
-            Some(authority) => connection::connect(authority).await,
-            None => Err(std::io::ErrorKind::InvalidInput.into()),
-        };
-        let sender = connected.map_err(|error| {
-            tracing::warn!(%error, service = %self.origin, "a service cannot be reached");
-            Failure::NotTaken
+        let sender = connection::connect(&self.authority).await.map_err(|error| {
+            tracing::debug!(%error, instance = %self.authority, "an instance cannot be reached");
+            Failure::Unreached
         })?;
         *self.slot() = Some(sender.clone());
         sender.ready().await.map_err(|_| Failure::NotTaken)
@@ -95,13 +112,27 @@ impl Endpoint {
     fn addressed(&self, head: request::Parts) -> Result<Request<()>, Failure> {
         let mut uri = head.uri.into_parts();
         uri.scheme = Some(Scheme::HTTP);
-        uri.authority = self.origin.authority().cloned();
+        uri.authority = Some(self.authority.clone());
         let mut request = Request::new(());
         *request.method_mut() = head.method;
         *request.headers_mut() = head.headers;
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::NotTaken)?;
         *request.version_mut() = http::Version::HTTP_2;
         Ok(request)
+    }
+}
+
+impl Place for Endpoint {
+    fn at(authority: &Authority) -> Self {
+        Self { authority: authority.clone(), sender: Mutex::new(None), connecting: AsyncMutex::new(()) }
+    }
+
+    fn watch<'a>(&'a self, report: &'a (dyn Fn(Health) + Send + Sync)) -> BoxFuture<'a, ()> {
+        health::watch(self, report).boxed()
+    }
+
+    fn answers(&self) -> BoxFuture<'_, bool> {
+        health::answers(self).boxed()
     }
 }
 

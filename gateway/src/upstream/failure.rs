@@ -5,6 +5,12 @@ use tonic::{Code, Status};
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
+    /// Nobody is ready to be asked.
+    NobodyReady,
+    /// Too many calls are under way.
+    TooMany,
+    /// There is no connection: nothing happened, whatever the method.
+    Unreached,
     /// The request was not taken: nothing happened, whatever the method.
     NotTaken,
     /// The request was sent, and then the connection broke.
@@ -28,15 +34,24 @@ impl Failure {
     /// As a gRPC code, before it is known what the method does.
     pub(super) const fn code(self) -> Code {
         match self {
-            Self::NotTaken | Self::BrokeOff => Code::Unavailable,
+            Self::NobodyReady | Self::TooMany | Self::Unreached | Self::NotTaken | Self::BrokeOff => {
+                Code::Unavailable
+            }
             Self::Late => Code::DeadlineExceeded,
         }
+    }
+
+    /// Whether the instance is to blame, or the way to it. One that goes away in
+    /// order, or has no room for another stream, is well.
+    pub(super) const fn blames(self) -> bool {
+        matches!(self, Self::Unreached | Self::BrokeOff | Self::Late)
     }
 
     /// What the caller hears. `unavailable` promises that nothing happened.
     pub(super) fn status(self, idempotent: bool) -> Status {
         match self {
-            Self::NotTaken => Status::unavailable("cannot be reached"),
+            Self::TooMany => Status::unavailable("too many calls at once"),
+            Self::NobodyReady | Self::Unreached | Self::NotTaken => Status::unavailable("cannot be reached"),
             Self::BrokeOff if idempotent => Status::unavailable("broke off"),
             Self::BrokeOff | Self::Late => Status::deadline_exceeded("no answer in time"),
         }

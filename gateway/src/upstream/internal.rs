@@ -6,13 +6,16 @@ use chassis::{
     fault::{Fault, Reason},
     tokens::KeySource,
 };
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use proto::{
     auth::v1::{
         AuthenticateRequest, FindAccountRequest, JwksRequest, ListEndedSessionsRequest, RedeemTicketRequest,
         RedeemTicketResponse,
     },
-    calendar::v1::CloseTunnelsRequest,
+    calendar::v1::{CloseTunnelsRequest, tunnel_service_client::TunnelServiceClient},
     notification::v1::NotifyAccountRequest,
 };
 use tonic::{Code, Request, Status};
@@ -51,12 +54,22 @@ impl Upstream {
         }
     }
 
-    /// Asks calendar-service to say goodbye on every socket that came through
-    /// this gateway; answers how many there were.
-    pub async fn close_tunnels(&self, gateway_id: String) -> Result<u32, Fault> {
-        let request = self.internal(CloseTunnelsRequest { gateway_id });
-        let answer = self.tunnels().close_tunnels(request).await.map_err(|status| fault(&status))?;
-        Ok(answer.into_inner().closed)
+    /// Asks every instance of calendar-service to say goodbye on its sockets that
+    /// came through this gateway; answers how many there were. An instance that
+    /// cannot be asked does not keep the others from it.
+    pub async fn close_tunnels(&self, gateway_id: &str) -> u32 {
+        let asked = self.tunnels().into_iter().map(|instance| async move {
+            let request = self.internal(CloseTunnelsRequest { gateway_id: gateway_id.to_owned() });
+            let at = instance.authority().clone();
+            match TunnelServiceClient::new(instance).close_tunnels(request).await {
+                Ok(answer) => answer.into_inner().closed,
+                Err(status) => {
+                    tracing::warn!(instance = %at, error = %fault(&status), "cannot have the sockets told");
+                    0
+                }
+            }
+        });
+        join_all(asked).await.into_iter().sum()
     }
 
     /// The account with this username; none when there is none.

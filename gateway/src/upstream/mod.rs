@@ -4,33 +4,51 @@
 //! by their caller. What lies below the client is this module's business: the
 //! deadline, what is tried again, what a broken connection means, what is
 //! counted; and where endpoints come from.
+//!
+//! Instances are found ([`discover`]), watched ([`health`]) and chosen ([`pool`],
+//! [`balance`]). The breaker of each lies below the balancer: its mechanism is
+//! the [`gate`], its rules are the [`policy`]. An instance that fails is no
+//! choice until one call has found that it works again. Where nobody is ready,
+//! a call fails at once ([`failfast`]).
 
+mod balance;
 mod connection;
+mod discover;
 mod endpoint;
+mod failfast;
 mod failure;
+mod gate;
+mod health;
 mod internal;
+mod member;
 mod onward;
 mod pipe;
+mod policy;
+pub(crate) mod pool;
 mod retry;
+mod targets;
 
-use chassis::service_token::ServiceToken;
-use http::Uri;
+use chassis::{lifecycle::Lifecycle, service_token::ServiceToken};
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
     auth::v1::{
         auth_service_client::AuthServiceClient, directory_service_client::DirectoryServiceClient,
         session_service_client::SessionServiceClient,
     },
-    calendar::v1::{
-        calendar_service_client::CalendarServiceClient, tunnel_service_client::TunnelServiceClient,
-    },
+    calendar::v1::calendar_service_client::CalendarServiceClient,
     notification::v1::{
         notification_service_client::NotificationServiceClient,
         notifier_service_client::NotifierServiceClient,
     },
 };
 
-pub use self::{onward::Onward, pipe::Pipe};
+use self::pool::Pool;
+pub use self::{
+    onward::Onward,
+    pipe::{Instance, Pipe},
+    policy::Rules,
+    targets::Targets,
+};
 
 /// A page of 1,000 events with long descriptions fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -40,13 +58,13 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Places {
     /// auth-service.
-    pub auth: Uri,
+    pub auth: Targets,
     /// calendar-service.
-    pub calendar: Uri,
+    pub calendar: Targets,
     /// notification-service.
-    pub notification: Uri,
+    pub notification: Targets,
     /// activity-service.
-    pub activity: Uri,
+    pub activity: Targets,
 }
 
 /// Clients to every service. Clones share connections.
@@ -63,12 +81,16 @@ pub struct Upstream {
 
 impl Upstream {
     /// Services at these places; `token` opens their internal methods.
-    pub fn new(places: Places, token: ServiceToken) -> Self {
+    /// What looks for instances runs on the lifecycle.
+    pub fn new(places: Places, rules: Rules, token: ServiceToken, lifecycle: &Lifecycle) -> Self {
+        let pipe = |service, task, targets| {
+            Pipe::new(service, Pool::start(service, task, targets, rules, lifecycle))
+        };
         Self {
-            auth: Pipe::new("auth", places.auth),
-            calendar: Pipe::new("calendar", places.calendar),
-            notification: Pipe::new("notification", places.notification),
-            activity: Pipe::new("activity", places.activity),
+            auth: pipe("auth", "auth-instances", places.auth),
+            calendar: pipe("calendar", "calendar-instances", places.calendar),
+            notification: pipe("notification", "notification-instances", places.notification),
+            activity: pipe("activity", "activity-instances", places.activity),
             token,
         }
     }
@@ -103,8 +125,9 @@ impl Upstream {
         SessionServiceClient::new(self.auth.clone())
     }
 
-    fn tunnels(&self) -> TunnelServiceClient<Pipe> {
-        TunnelServiceClient::new(self.calendar.clone())
+    /// The keepers of sockets, each by itself.
+    fn tunnels(&self) -> Vec<Instance> {
+        self.calendar.instances()
     }
 
     fn directory(&self) -> DirectoryServiceClient<Pipe> {

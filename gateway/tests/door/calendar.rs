@@ -98,6 +98,10 @@ impl Calendar {
 /// Echoes a WebSocket's bytes until it ends or everybody is told to go; echoes
 /// polls; never answers `?hang`.
 async fn socket(State(calendar): State<Calendar>, mut request: Request) -> Response {
+    // A gateway's own question, and no client's.
+    if request.uri().path() == "/readyz" {
+        return StatusCode::OK.into_response();
+    }
     calendar.see(&request);
     if *calendar.0.refuse_sockets.lock().unwrap() {
         let body = r#"{"code":"too_many_sockets","detail":"10 are open","status":429}"#;

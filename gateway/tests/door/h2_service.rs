@@ -48,7 +48,12 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<AtomicU32>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     let mut here = 0;
     let mut kept = Vec::new();
-    while let Some(Ok((_request, mut respond))) = connection.accept().await {
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        if request.uri().path().starts_with("/grpc.health.") {
+            let head = Response::builder().header("grpc-status", "12").body(()).expect("a head");
+            let _ = respond.send_response(head, true);
+            continue;
+        }
         taken.fetch_add(1, Ordering::SeqCst);
         here += 1;
         if matches!(manner, Manner::HangsUp) {

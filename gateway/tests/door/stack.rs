@@ -63,15 +63,7 @@ impl Stack {
             .add_service(SessionServiceServer::from_arc(Arc::clone(&auth)))
             .add_service(DirectoryServiceServer::from_arc(Arc::clone(&auth)));
         tokio::spawn(of_auth.serve_with_incoming(TcpListenerStream::new(auth_listener)));
-        let (calendar_listener, calendar_at) = listener().await;
-        let of_calendar =
-            Server::builder()
-                .add_service(Rpc::<false>(calendar.clone()))
-                .add_service(Rpc::<true>(calendar.clone()));
-        tokio::spawn(of_calendar.serve_with_incoming(TcpListenerStream::new(calendar_listener)));
-        let (sockets_listener, sockets_at) = listener().await;
-        let limits = http_server::HttpLimits { http2: false, ..Default::default() };
-        tokio::spawn(http_server::serve(sockets_listener, calendar.sockets(), limits, Lifecycle::new()));
+        let (calendar_at, sockets_at) = serve(&calendar).await;
         let notification = Notification::new(auth.token.clone());
         let (notification_listener, notification_at) = listener().await;
         let of_notification = Server::builder()
@@ -84,6 +76,29 @@ impl Stack {
     /// A gateway with these settings on top.
     pub(crate) async fn gateway(&self, settings: &[&str]) -> Gateway {
         self.gateway_with(settings, |_| ()).await
+    }
+
+    /// A gateway behind a proxy, before so many more instances of calendar-service.
+    pub(crate) async fn gateway_before(&self, more: usize) -> (Gateway, Vec<Calendar>) {
+        let mut calendars = Vec::new();
+        let (mut rpc, mut sockets) = (vec![self.calendar_at], vec![self.sockets_at]);
+        for _ in 0..more {
+            let calendar = Calendar::new();
+            let (rpc_at, sockets_at) = serve(&calendar).await;
+            rpc.push(rpc_at);
+            sockets.push(sockets_at);
+            calendars.push(calendar);
+        }
+        let targets = |at: &[SocketAddr]| {
+            let urls: Vec<_> = at.iter().map(|at| format!("http://{at}")).collect();
+            urls.join(",").parse().expect("targets")
+        };
+        let settings = ["--trusted-proxies", "127.0.0.0/8"];
+        let gateway = self.gateway_with(&settings, |config| {
+            config.services.calendar = targets(&rpc);
+            config.calendar_sockets = targets(&sockets);
+        });
+        (gateway.await, calendars)
     }
 
     /// A gateway whose configuration is changed once more.
@@ -124,6 +139,19 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.lifecycle.abort();
     }
+}
+
+/// Serves a calendar-service: where its methods are, and its sockets.
+async fn serve(calendar: &Calendar) -> (SocketAddr, SocketAddr) {
+    let (rpc, rpc_at) = listener().await;
+    let server = Server::builder()
+        .add_service(Rpc::<false>(calendar.clone()))
+        .add_service(Rpc::<true>(calendar.clone()));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(rpc)));
+    let (sockets, sockets_at) = listener().await;
+    let limits = http_server::HttpLimits { http2: false, ..Default::default() };
+    tokio::spawn(http_server::serve(sockets, calendar.sockets(), limits, Lifecycle::new()));
+    (rpc_at, sockets_at)
 }
 
 pub(crate) async fn listener() -> (TcpListener, SocketAddr) {

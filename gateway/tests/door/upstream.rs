@@ -71,8 +71,8 @@ async fn a_service_that_hangs_is_given_up_after_two_seconds() {
 async fn a_service_that_is_not_there_is_503() {
     let stack = Stack::start().await;
     let gateway = stack.gateway_with(&[], |config| {
-        config.services.calendar = "http://127.0.0.1:1".parse().expect("a URI");
-        config.calendar_sockets = "127.0.0.1:1".parse().expect("an authority");
+        config.services.calendar = "http://127.0.0.1:1".parse().expect("targets");
+        config.calendar_sockets = "http://127.0.0.1:1".parse().expect("targets");
     });
     let gateway = gateway.await;
     let person = stack.auth.person();
@@ -102,7 +102,7 @@ async fn the_callers_token_goes_on_and_nothing_else_of_theirs() {
 
 /// A gateway whose calendar-service is this one.
 async fn before(service: &H2Service, stack: &Stack) -> Gateway {
-    let uri = format!("http://{}", service.at).parse().expect("a URI");
+    let uri = format!("http://{}", service.at).parse().expect("targets");
     stack.gateway_with(&[], |config| config.services.calendar = uri).await
 }
 
