@@ -131,6 +131,7 @@ async fn one_that_fails_is_left_alone_then_tried_by_one_call_then_as_before() {
     assert_eq!(probe.member().authority().port_u16(), Some(1));
     assert_eq!(shares(&pool, 50), HashMap::from([(2, 50)]), "one at a time");
     probe.succeeded();
+    drop(probe);
     assert_eq!(one.stand(), Stand::Closed);
     assert_eq!(shares(&pool, 100).len(), 2);
 }
