@@ -20,7 +20,7 @@
 //! that may be otherwise in a moment: a repeat is tried anew. After 24 hours,
 //! by the database's clock, a key is new again.
 //!
-//! Every service that owns rows has the tables `idempotency` and
+//! Every service that keeps answers has the tables `idempotency` and
 //! `idempotency_secret` (`migrations/*/*_idempotency.sql`); their statements
 //! stand here, once, in [`slots`].
 //!

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chassis::{
     fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey, Who},
     tokens::Identity,
 };
 use uuid::Uuid;
@@ -45,6 +46,35 @@ pub async fn notify(
     username: &str,
     new: NewNotification,
 ) -> Result<Uuid, Fault> {
+    send(service, who, username, new, None).await.map(|told| told.answer)
+}
+
+/// The same, once for a key of the sender's. `idempotency_mismatch`, `idempotency_in_flight`.
+pub async fn notify_once(
+    service: &Service,
+    who: &Identity,
+    username: &str,
+    new: NewNotification,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answered<Uuid>, Fault> {
+    let idempotency = service.store.idempotency();
+    let body = (username, &new.message, &new.device_id, &new.id);
+    let claim = idempotency.claim(Who::Account(who.account_id), "notify", key, &body).await?;
+    if let Some(first) = idempotency.first(claim.as_ref()).await? {
+        return Ok(first);
+    }
+    let told = send(service, who, username, new, claim.as_ref()).await;
+    idempotency.settle(claim.as_ref(), &told).await;
+    told
+}
+
+async fn send(
+    service: &Service,
+    who: &Identity,
+    username: &str,
+    new: NewNotification,
+    claim: Option<&Claim>,
+) -> Result<Answered<Uuid>, Fault> {
     if username.is_empty() == new.device_id.is_empty() {
         return Err(Fault::invalid("username", "either this or deviceId is required, not both"));
     }
@@ -54,7 +84,7 @@ pub async fn notify(
         if is_self { who.account_id } else { service.calendar.find_peer(who.account_id, username).await? };
     // Ids are the sender's: another sender's same id is another notification.
     let id = new.id.as_ref().map(|id| format!("{}:{id}", who.account_id));
-    deliver(service, account_id, NewNotification { id, ..new }).await
+    deliver(service, account_id, NewNotification { id, ..new }, claim).await
 }
 
 /// A service notifies an account. The id is required. `invalid`, `too_long`.
@@ -67,7 +97,7 @@ pub async fn notify_account(
         return Err(Fault::invalid("id", "is required"));
     }
     check(&new)?;
-    deliver(service, account_id, new).await
+    deliver(service, account_id, new, None).await.map(|told| told.answer)
 }
 
 fn check(new: &NewNotification) -> Result<(), Fault> {
@@ -92,7 +122,12 @@ fn check(new: &NewNotification) -> Result<(), Fault> {
 }
 
 /// Both deliveries become due in one transaction, or were already.
-async fn deliver(service: &Service, account_id: Uuid, new: NewNotification) -> Result<Uuid, Fault> {
+async fn deliver(
+    service: &Service,
+    account_id: Uuid,
+    new: NewNotification,
+    claim: Option<&Claim>,
+) -> Result<Answered<Uuid>, Fault> {
     let NewNotification { message, device_id, id } = new;
     let inbox = NewWork {
         work_id: Uuid::now_v7(),
@@ -104,10 +139,19 @@ async fn deliver(service: &Service, account_id: Uuid, new: NewNotification) -> R
         lane: LANE.to_owned(),
     };
     let mut tx = service.store.begin().await?;
+    if let Some(claim) = claim
+        && let Some(first) = tx.enter_claim(claim).await?
+    {
+        return Ok(first);
+    }
     let planned = tx.plan(&inbox, Due::In(Duration::ZERO)).await?;
     let planned = planned.ok_or_else(|| Fault::unavailable("the database"))?;
+    if let Some(claim) = claim {
+        tx.keep_answer(claim, &planned.work_id).await?;
+    }
     if planned.repeated {
-        return Ok(planned.work_id);
+        tx.commit().await?;
+        return Ok(Answered::first(planned.work_id));
     }
     // An address that the operator's list no longer lets through is left out.
     let target = tx.webhook_url(account_id).await?.and_then(|url| Target::parse(&url, &service.guard).ok());
@@ -130,5 +174,5 @@ async fn deliver(service: &Service, account_id: Uuid, new: NewNotification) -> R
     }
     tx.commit().await?;
     service.alarm.set(planned.due_at);
-    Ok(planned.work_id)
+    Ok(Answered::first(planned.work_id))
 }

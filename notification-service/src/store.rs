@@ -1,11 +1,12 @@
 //! The notification database. One table a file, and what the engine does with
 //! `due_work` in files of its own; a transaction is a value.
 
-use chassis::fault::Fault;
+use chassis::{fault::Fault, idempotency::Idempotency};
 use sqlx::{PgPool, PgTransaction};
 
 mod claim;
 mod event_revision;
+mod idempotency;
 mod record;
 mod sweep;
 mod timer;
@@ -17,13 +18,14 @@ pub(crate) use self::{
     claim::{CLAIM, ClaimOrder},
     event_revision::NewReminder,
     timer::Sight,
-    work::{DUE_CHANNEL, Due},
+    work::{DUE_CHANNEL, Due, Planned},
 };
 
 /// The database; clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    idempotency: Idempotency,
 }
 
 /// A transaction: everything that hangs off it becomes true at [`Tx::commit`],
@@ -36,8 +38,13 @@ pub(crate) struct Tx {
 
 impl Store {
     /// A store over this pool.
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn new(pool: PgPool) -> Self {
+        Self { idempotency: Idempotency::new(pool.clone(), "notification"), pool }
+    }
+
+    /// First answers to requests with an idempotency key.
+    pub(crate) const fn idempotency(&self) -> &Idempotency {
+        &self.idempotency
     }
 
     /// The pool, for the statements of `store/` files.

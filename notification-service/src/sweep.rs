@@ -1,4 +1,5 @@
-//! Removes what is over: finished work, revisions that nobody sends again.
+//! Removes what is over: finished work, revisions that nobody sends again,
+//! answers to old idempotency keys.
 
 use std::{future::Future, time::Duration};
 
@@ -15,6 +16,7 @@ const STEP: i64 = 500;
 pub(crate) async fn run(store: Store, lifecycle: Lifecycle) {
     while !lifecycle.is_draining() {
         sweep("due_work", &lifecycle, || store.sweep_work(STEP)).await;
+        sweep("idempotency", &lifecycle, || store.idempotency().sweep(STEP)).await;
         sweep("event_revisions", &lifecycle, || store.sweep_revisions(STEP)).await;
         tokio::select! { () = tokio::time::sleep(EVERY) => {}, () = lifecycle.draining() => {} }
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    fault::{Fault, Reason},
+    idempotency::{Answered, Claim, IdempotencyKey, Who},
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -11,7 +14,7 @@ use crate::{
     handlers::timer_webhook::{TIMER, payload},
     model::{NewWork, TimerPage, TimerState, TimerView},
     service::Service,
-    store::{Due, Sight},
+    store::{Due, Planned, Sight},
     webhook::Target,
 };
 
@@ -38,6 +41,35 @@ pub fn not_found() -> Fault {
 
 /// Sets a timer, for an account or for nobody. `invalid`.
 pub async fn create(service: &Service, account_id: Option<Uuid>, new: &NewTimer) -> Result<TimerView, Fault> {
+    make(service, account_id, new, None).await.map(|made| made.answer)
+}
+
+/// The same, once for a key of the account's, or of a visitor's.
+/// `idempotency_mismatch`, `idempotency_in_flight`.
+pub async fn create_once(
+    service: &Service,
+    account_id: Option<Uuid>,
+    new: &NewTimer,
+    (visitor, key): (Who<'_>, Option<&IdempotencyKey>),
+) -> Result<Answered<TimerView>, Fault> {
+    let idempotency = service.store.idempotency();
+    let who = account_id.map_or(visitor, Who::Account);
+    let body = (new.hours, new.minutes, new.seconds, &new.url);
+    let claim = idempotency.claim(who, "create_timer", key, &body).await?;
+    if let Some(first) = idempotency.first(claim.as_ref()).await? {
+        return Ok(first);
+    }
+    let made = make(service, account_id, new, claim.as_ref()).await;
+    idempotency.settle(claim.as_ref(), &made).await;
+    made
+}
+
+async fn make(
+    service: &Service,
+    account_id: Option<Uuid>,
+    new: &NewTimer,
+    claim: Option<&Claim>,
+) -> Result<Answered<TimerView>, Fault> {
     let mut errors = FieldErrors::new();
     let total = read_total(new).map_err(|(field, complaint)| errors.add(field, complaint)).ok();
     let target = errors.take("url", Target::parse(&new.url, &service.guard));
@@ -51,10 +83,29 @@ pub async fn create(service: &Service, account_id: Option<Uuid>, new: &NewTimer)
         payload: payload(&new.url),
         lane: target.lane(),
     };
-    let planned = service.store.plan(&work, Due::In(Duration::from_secs(total))).await?;
-    let planned = planned.ok_or_else(|| Fault::unavailable("the database"))?;
-    service.alarm.set(planned.due_at);
-    Ok(TimerView {
+    let due = Due::In(Duration::from_secs(total));
+    let Some(claim) = claim else {
+        // By itself it is one statement.
+        let planned = service.store.plan(&work, due).await?;
+        let view = view(&planned.ok_or_else(|| Fault::unavailable("the database"))?, total, new);
+        service.alarm.set(view.due_at);
+        return Ok(Answered::first(view));
+    };
+    let mut tx = service.store.begin().await?;
+    if let Some(first) = tx.enter_claim(claim).await? {
+        return Ok(first);
+    }
+    let planned = tx.plan(&work, due).await?;
+    let view = view(&planned.ok_or_else(|| Fault::unavailable("the database"))?, total, new);
+    tx.keep_answer(claim, &view).await?;
+    tx.commit().await?;
+    service.alarm.set(view.due_at);
+    Ok(Answered::first(view))
+}
+
+/// A timer that was just set.
+fn view(planned: &Planned, total: u64, new: &NewTimer) -> TimerView {
+    TimerView {
         timer_id: planned.work_id,
         time_left: total,
         state: TimerState::Waiting,
@@ -64,7 +115,7 @@ pub async fn create(service: &Service, account_id: Option<Uuid>, new: &NewTimer)
         due_at: planned.due_at,
         url: new.url.clone(),
         created_at: planned.created_at,
-    })
+    }
 }
 
 /// A timer of the caller's, or of nobody where timers are public. `timer_not_found`.

@@ -97,6 +97,39 @@ async fn an_address_inside_is_refused_and_nobody_elses_timer_is_seen() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_with_its_key_sets_no_second_timer() -> Result<()> {
+    let stack = Stack::start().await?;
+    let ann = stack.person("ann").await?;
+    let ask = async |path: &str, key: &str, body: &Value| {
+        ann.call(Method::POST, path).header("idempotency-key", key).json(body).send().await
+    };
+    let timer = json!({ "hours": 1, "url": "https://example.org/hook" });
+    let first = ask("/timers", "t", &timer).await?.expect(201)?;
+    let again = ask("/timers", "t", &timer).await?.expect(201)?;
+    ensure!(
+        again.text == first.text && again.header("idempotent-replayed") == Some("true"),
+        "{}",
+        again.text
+    );
+    ask("/timers", "t", &json!({ "hours": 2, "url": "https://example.org/hook" }))
+        .await?
+        .refused(422, "idempotency_mismatch")?;
+    let other = ask("/timers", "u", &timer).await?.expect(201)?;
+    ensure!(other["id"] != first["id"], "another key is another timer");
+
+    let note = json!({ "username": "ann", "message": "once" });
+    for _ in 0..2 {
+        ask("/v1/notify", "n", &note).await?.expect(202)?;
+    }
+    until("the notification", async || inbox(&ann).await.ok().filter(|entries| !entries.is_empty())).await?;
+    ensure!(inbox(&ann).await?.len() == 1);
+    // Without a key, or an id of its own, it is another one.
+    ann.post("/v1/notify", note).await?.expect(202)?;
+    until("another", async || inbox(&ann).await.ok().filter(|entries| entries.len() == 2)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reminder_reaches_whom_it_concerns_once() -> Result<()> {
     let mut stack = Stack::start().await?;
     let (ann, bob) = (stack.person("ann").await?, stack.person("bob").await?);

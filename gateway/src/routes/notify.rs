@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use self::sender::Sender;
 use crate::{
+    edge::repeat::RepeatKey,
     problem::Problem,
     routes::{
         answer,
@@ -64,25 +65,31 @@ pub(super) fn endpoint() -> Endpoint {
 /// `x-service-token` instead of a person's, anybody. It is kept in the inbox, heard on the sockets, and
 /// sent to that person's webhook address if they have set one.
 #[utoipa::path(
-    post, path = "/v1/notify", tag = "Notifications", request_body = NewNotification,
+    post, path = "/v1/notify", tag = "Notifications", params(RepeatKey), request_body = NewNotification,
     responses((status = 202, description = "It is kept and on its way", body = Notified)),
 )]
 async fn notify(
     State(app): State<App>,
     sender: Sender,
+    key: RepeatKey,
     Body(input): Body<NewNotification>,
 ) -> Result<Response, Problem> {
-    let id = match sender {
+    match sender {
         Sender::Person(caller) => {
-            let request = caller.request(input.of_a_person()?);
-            app.upstream.notification().notify(request).await?.into_inner().notification_id
+            let request = key.of_caller(&caller, input.of_a_person()?);
+            let (said, told, _) = app.upstream.notification().notify(request).await?.into_parts();
+            Ok(answer::marked(notified(&told.notification_id), &said))
         }
+        // A service says `id`.
         Sender::Service => {
             let message = input.of_a_service(&app.upstream).await?;
-            app.upstream.notify_account(message).await?
+            Ok(notified(&app.upstream.notify_account(message).await?))
         }
-    };
-    Ok(answer::json(StatusCode::ACCEPTED, &Notified { status: "ok", id: &id }))
+    }
+}
+
+fn notified(id: &str) -> Response {
+    answer::json(StatusCode::ACCEPTED, &Notified { status: "ok", id })
 }
 
 // === impl NewNotification ===

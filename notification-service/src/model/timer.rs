@@ -1,10 +1,12 @@
 //! Timers as their owners see them.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Where a timer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimerState {
     /// Its time has not come.
     Waiting,
@@ -19,7 +21,7 @@ pub enum TimerState {
 }
 
 /// A timer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerView {
     /// Unguessable.
     pub timer_id: Uuid,

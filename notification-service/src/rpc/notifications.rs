@@ -2,6 +2,7 @@
 
 use chassis::{
     fault::Fault,
+    idempotency::wire::{answer_once, key, visitor},
     postgres::probe,
     rpc::{Caller, answer},
 };
@@ -50,11 +51,14 @@ impl NotificationRpc {
 #[async_trait]
 impl NotificationService for NotificationRpc {
     async fn create_timer(&self, request: Request<CreateTimerRequest>) -> Answer<Timer> {
-        answer(async {
+        answer_once(async {
             let who = self.perhaps(&request).await?;
+            let metadata = request.metadata().clone();
+            let once = (visitor(&metadata), key(&metadata)?);
             let CreateTimerRequest { hours, minutes, seconds, url } = request.into_inner();
             let new = NewTimer { hours, minutes, seconds, url };
-            timer::create(&self.service, who, &new).await.map(convert::timer)
+            let made = timer::create_once(&self.service, who, &new, (once.0, once.1.as_ref())).await?;
+            Ok(made.map(convert::timer))
         })
         .await
     }
@@ -140,12 +144,13 @@ impl NotificationService for NotificationRpc {
     }
 
     async fn notify(&self, request: Request<NotifyRequest>) -> Answer<NotifyResponse> {
-        answer(async {
+        answer_once(async {
             let who = self.caller.identify(&request).await?;
+            let key = key(request.metadata())?;
             let NotifyRequest { username, device_id, message, id } = request.into_inner();
             let new = NewNotification { message, device_id, id: convert::given(id) };
-            let notification_id = notify::notify(&self.service, &who, &username, new).await?;
-            Ok(NotifyResponse { notification_id: notification_id.to_string() })
+            let told = notify::notify_once(&self.service, &who, &username, new, key.as_ref()).await?;
+            Ok(told.map(|id| NotifyResponse { notification_id: id.to_string() }))
         })
         .await
     }

@@ -6,7 +6,10 @@ use http::request::Parts;
 use tonic::Request;
 
 use crate::{
-    edge::session::{Caller, Visitor},
+    edge::{
+        repeat::RepeatKey,
+        session::{Caller, Visitor},
+    },
     problem::Problem,
     state::App,
 };
@@ -26,6 +29,14 @@ impl Asker {
         match self {
             Self::Caller(caller) => caller.request(message),
             Self::Anybody(visitor) => visitor.request(message),
+        }
+    }
+
+    /// The same, with a key of theirs.
+    pub(super) fn request_once<T>(&self, key: &RepeatKey, message: T) -> Request<T> {
+        match self {
+            Self::Caller(caller) => key.of_caller(caller, message),
+            Self::Anybody(visitor) => key.of_visitor(visitor, message),
         }
     }
 }

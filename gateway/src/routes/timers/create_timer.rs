@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 
 use super::{asker::Asker, timer_view::Timer};
 use crate::{
+    edge::repeat::RepeatKey,
     problem::Problem,
     routes::{
         answer,
@@ -52,7 +53,7 @@ pub(in crate::routes) fn endpoint() -> Endpoint {
 /// A crash may repeat the request with the same `webhook-id`; no timer is lost. Where the operator has
 /// set `TIMERS_PUBLIC`, no token is needed.
 #[utoipa::path(
-    post, path = "/timers", tag = "Timers", request_body = NewTimer,
+    post, path = "/timers", tag = "Timers", params(RepeatKey), request_body = NewTimer,
     responses((
         status = 201, description = "The timer runs", body = Timer,
         headers(("Location" = String, description = "Where the timer is")),
@@ -62,12 +63,14 @@ async fn create_timer(
     State(app): State<App>,
     asker: Asker,
     asked: OriginalUri,
+    key: RepeatKey,
     Body(input): Body<NewTimer>,
 ) -> Result<Response, Problem> {
-    let timer = app.upstream.notification().create_timer(asker.request(input.into_message())).await?;
-    let timer = timer.into_inner();
+    let message = asker.request_once(&key, input.into_message());
+    let (said, timer, _) = app.upstream.notification().create_timer(message).await?.into_parts();
     let response = answer::json(StatusCode::CREATED, &Timer::from(&timer));
-    Ok(answer::located(response, &asked, &format!("/timers/{}", timer.timer_id)))
+    let response = answer::located(response, &asked, &format!("/timers/{}", timer.timer_id));
+    Ok(answer::marked(response, &said))
 }
 
 // === impl NewTimer ===
