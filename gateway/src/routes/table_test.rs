@@ -14,10 +14,16 @@ type Route = String;
 /// What a POST answers that creates nothing of the caller's, or nothing that a
 /// repeat would double: it takes no `Idempotency-Key`. Any other does
 /// (`params(RepeatKey)`, see `edge/repeat.rs`), or stands here with a reason.
-const TAKE_NO_KEY: [&str; 4] = [
+const TAKE_NO_KEY: [&str; 7] = [
     // Secrets, which are not kept to be told again.
-    "login", "ticket", // They change or end what is there.
-    "logout", "password",
+    "login",
+    "ticket",
+    "rotate_webhook_secret",
+    // They change or end what is there.
+    "logout",
+    "password",
+    "resend_timer",
+    "mark_inbox_seen",
 ];
 
 /// Paths that the collection asks for because they are none, and the socket.
