@@ -46,6 +46,9 @@ async fn everybody_who_is_there_hears_it_once(pool: PgPool) {
     let (ann, bob) = (Person::new("ann"), Person::new("bob"));
     let (mut one, mut two) = (house.connect(&ann).await, other.connect(&ann).await);
     let mut io = SocketIoClient::connect(house.address, &json!({ "token": bob.token() })).await.unwrap();
+    // Every socket is known to its house, and both have greeted.
+    io.ask("leave_calendar", &json!({ "calendar_name": "none" })).await;
+    assert_eq!(house.reminded(&mut one, &ann).await + other.reminded(&mut two, &ann).await, 0);
     for _ in 0..3 {
         house.deliver("r", &ann, None).await;
     }
@@ -64,7 +67,12 @@ async fn everybody_who_is_there_hears_it_once(pool: PgPool) {
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
 async fn who_comes_within_a_quarter_of_an_hour_hears_it_once(pool: PgPool) {
     let (house, ann, bob) = (House::open(&pool).await, Person::new("ann"), Person::new("bob"));
+    // When somebody has heard it, the call is over.
+    let (eve, mut there) = (Person::new("eve"), house.connect(&Person::new("carl")).await);
     house.deliver("r", &ann, None).await;
+    assert_eq!(there.until("eventReminder").await.get("late"), None);
+    let mut witness = house.connect(&eve).await;
+    assert_eq!(house.reminded(&mut witness, &eve).await, 1);
     let mut client = house.connect(&ann).await;
     let heard = house.reminders(&mut client, &ann).await;
     assert_eq!((heard.len(), &heard[0]["_id"], &heard[0]["late"]), (1, &json!("r"), &json!(true)));
