@@ -70,7 +70,8 @@ pub async fn create_once(
     if let Some(first) = idempotency.first(claim.as_ref()).await? {
         return Ok(first);
     }
-    let made = make(service, caller, new, claim.as_ref()).await;
+    // Boxed: what a key needs besides must not make the request's future large.
+    let made = Box::pin(make(service, caller, new, claim.as_ref())).await;
     idempotency.settle(claim.as_ref(), &made).await;
     made
 }
