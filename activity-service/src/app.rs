@@ -90,6 +90,9 @@ fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, config: &Config) {
         postgres::prepare(on.clone(), &MIGRATOR, state.clone(), until.clone())
     });
 
+    let (on, until) = (service.store.pool().clone(), lifecycle.clone());
+    lifecycle.supervise("activity-pool", move || postgres::watch("activity", on.clone(), until.clone()));
+
     let (on, keys, until) = (Arc::clone(verifier), health.dependency("token keys"), lifecycle.clone());
     lifecycle.supervise("activity-token-keys", move || {
         let (on, keys, until) = (Arc::clone(&on), keys.clone(), until.clone());

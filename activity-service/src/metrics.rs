@@ -1,5 +1,5 @@
-//! What the database knows and a counter cannot: the inbox, what is due, the
-//! pool. Read every few seconds.
+//! What the database knows and a counter cannot: the inbox, what is due.
+//! Read every few seconds.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(crate) fn describe() {
     describe_counter!(
         "activity_events_total",
-        "Events kept, by type; those that no rule knows are `unknown`."
+        "Events kept or passed on, by lane and type; those that no rule knows are `unknown`."
     );
     describe_counter!("activity_events_repeated_total", "Events that were there before.");
     describe_counter!("activity_events_refused_total", "Events that were none.");
@@ -29,26 +29,17 @@ pub(crate) fn describe() {
     describe_gauge!("activity_inbox_oldest_seconds", "How long the oldest of them has waited.");
     describe_gauge!("activity_notifications_waiting", "Notifications ahead of their time, and due.");
     describe_gauge!("activity_notifications_oldest_seconds", "How long the oldest of those that are due is.");
-    describe_gauge!("database_connections", "Connections of the pool, by state.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
 }
 
 /// Looks until the process drains.
 pub(crate) async fn run(store: Store, lifecycle: Lifecycle) {
     while !lifecycle.is_draining() {
-        look_at_pool(&store);
         if let Err(fault) = in_time(look(&store)).await {
             tracing::debug!(error = %fault, "cannot look at inbox and notifications");
         }
         tokio::select! { () = tokio::time::sleep(EVERY) => {}, () = lifecycle.draining() => {} }
     }
-}
-
-fn look_at_pool(store: &Store) {
-    let idle = store.pool().num_idle();
-    let used = (store.pool().size() as usize).saturating_sub(idle);
-    gauge!("database_connections", "service" => "activity", "state" => "idle").set(idle as f64);
-    gauge!("database_connections", "service" => "activity", "state" => "used").set(used as f64);
 }
 
 async fn look(store: &Store) -> Result<(), Fault> {

@@ -169,14 +169,15 @@ impl Tally {
     /// the log.
     fn publish(self) {
         for (kind, count) in self.known {
-            counter!("activity_events_total", "service" => "activity", "type" => kind).increment(count);
+            counter!("activity_events_total", "service" => "activity", "lane" => "rules", "type" => kind)
+                .increment(count);
         }
         if let Some((kind, _)) = self.unknown.first_key_value() {
             let types = self.unknown.len();
             let count: u64 = self.unknown.values().sum();
             // One line a request: the types may be a thousand.
             tracing::warn!(event_type = kind, types, count, "events of types that no rule knows are kept");
-            counter!("activity_events_total", "service" => "activity", "type" => "unknown").increment(count);
+            counter!("activity_events_total", "service" => "activity", "lane" => "rules", "type" => "unknown").increment(count);
         }
         counter!("activity_events_repeated_total", "service" => "activity").increment(self.repeated);
         counter!("activity_events_refused_total", "service" => "activity").increment(self.refused);

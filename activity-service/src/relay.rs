@@ -80,6 +80,7 @@ pub fn run(config: RelayConfig, listeners: RelayListeners, pool: PgPool, lifecyc
     if config.role == RelayRole::Off {
         return;
     }
+    metrics::describe();
     let config = Arc::new(config);
     let broker: Arc<dyn Broker> = match &config.amqp {
         Some(amqp) if config.role.listens() => {

@@ -4,7 +4,7 @@
 //! what should be told ([`Firing`]). It is asked anew whenever something new
 //! arrives, over all kept events that matter, so that it needs no memory and
 //! cannot be confused by what is late, repeated or out of order: what it says
-//! is compared with what it said before ([`reconcile`]). docs/RULES.md shows how
+//! is compared with what it said before ([`mod@reconcile`]). docs/RULES.md shows how
 //! to add one.
 
 mod firing;

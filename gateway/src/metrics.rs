@@ -21,6 +21,12 @@ pub(crate) fn describe() {
     describe_counter!("gateway_session_lookups_total", "Who told whether a session lives, by layer.");
     describe_counter!("gateway_upstream_calls_total", "Calls to services, by gRPC status.");
     describe_counter!("gateway_upstream_retries_total", "Calls that were tried once more.");
+    describe_counter!("gateway_upstream_shed_total", "Calls refused because too many were under way.");
+    describe_gauge!("gateway_endpoint_breaker", "1 for the state of an instance's breaker.");
+    describe_gauge!("gateway_endpoint_pending", "Calls under way and open tunnels, by instance.");
+    describe_counter!("gateway_endpoint_failures_total", "Calls that went wrong, by instance.");
+    describe_counter!("gateway_endpoint_retries_total", "Second tries that went to an instance.");
+    describe_counter!("gateway_limit_counted_total", "Requests counted, by budget and place.");
     describe_gauge!("gateway_tunnels", "Sockets that pass through.");
     describe_counter!("gateway_limit_refused_total", "Requests refused by a rate limit, by budget.");
     describe_gauge!("gateway_limit_keys", "Clients and accounts that are counted.");
@@ -114,8 +120,17 @@ pub struct EndpointMeters {
 impl EndpointMeters {
     /// Figures labelled with the service and the instance's address.
     pub fn new(service: &'static str, endpoint: &str) -> Self {
-        let labels = [("upstream", service.to_owned()), ("endpoint", endpoint.to_owned())];
-        let state = |state: &'static str| gauge!("gateway_endpoint_breaker", "upstream" => service, "endpoint" => endpoint.to_owned(), "state" => state);
+        let labels = [
+            ("service", "gateway".to_owned()),
+            ("upstream", service.to_owned()),
+            ("endpoint", endpoint.to_owned()),
+        ];
+        let state = |state: &'static str| {
+            gauge!(
+                "gateway_endpoint_breaker", "service" => "gateway", "upstream" => service,
+                "endpoint" => endpoint.to_owned(), "state" => state
+            )
+        };
         Self {
             states: [state("closed"), state("half_open"), state("open")],
             pending: gauge!("gateway_endpoint_pending", &labels),

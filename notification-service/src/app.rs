@@ -127,6 +127,11 @@ impl App {
             postgres::prepare(on.clone(), &MIGRATOR, state.clone(), until.clone())
         });
 
+        let (on, until) = (pool.clone(), lifecycle.clone());
+        lifecycle.supervise("notification-pool", move || {
+            postgres::watch("notification", on.clone(), until.clone())
+        });
+
         let (on, keys, until) =
             (Arc::clone(&self.verifier), health.dependency("token keys"), lifecycle.clone());
         lifecycle.supervise("notification-token-keys", move || {

@@ -22,7 +22,6 @@ pub(crate) fn describe() {
     describe_gauge!("due_wheel_moments", "Near moments at which something is due.");
     describe_counter!("webhook_refused_total", "Webhooks whose address may not be connected to.");
     describe_gauge!("webhook_idle_connections", "Connections to webhooks that wait for a request.");
-    describe_gauge!("database_connections", "Connections of the pool, by state.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
 }
 
@@ -30,7 +29,6 @@ pub(crate) fn describe() {
 pub(crate) async fn run(store: Store, client: Client, lifecycle: Lifecycle) {
     while !lifecycle.is_draining() {
         client.close_idle();
-        look_at_pool(&store);
         match in_time(store.backlog()).await {
             Ok((count, age)) => {
                 gauge!("due_backlog", "service" => "notification").set(count as f64);
@@ -40,11 +38,4 @@ pub(crate) async fn run(store: Store, client: Client, lifecycle: Lifecycle) {
         }
         tokio::select! { () = tokio::time::sleep(EVERY) => {}, () = lifecycle.draining() => {} }
     }
-}
-
-fn look_at_pool(store: &Store) {
-    let idle = store.pool().num_idle();
-    let used = (store.pool().size() as usize).saturating_sub(idle);
-    gauge!("database_connections", "service" => "notification", "state" => "idle").set(idle as f64);
-    gauge!("database_connections", "service" => "notification", "state" => "used").set(used as f64);
 }

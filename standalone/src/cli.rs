@@ -44,7 +44,7 @@ impl Cli {
     /// Runs the command; the exit code is 0, 1 (it failed) or 64 (settings).
     pub async fn run(self) -> ExitCode {
         let outcome = match self.command {
-            None | Some(Command::Serve) => serve(self.settings, &self.telemetry).await,
+            None | Some(Command::Serve) => Box::pin(serve(self.settings, &self.telemetry)).await,
             Some(Command::Healthcheck) => {
                 chassis::admin::healthcheck(self.settings.admin_listen).await.context("not ready")
             }
@@ -68,7 +68,7 @@ async fn serve(settings: Settings, telemetry: &TelemetrySettings) -> anyhow::Res
     let listeners = Listeners::bind(&config).await?;
     let lifecycle = Lifecycle::new();
     lifecycle.on_signals()?;
-    crate::run(config, listeners, lifecycle).await.inspect_err(log)?;
+    Box::pin(crate::run(config, listeners, lifecycle)).await.inspect_err(log)?;
     info!("ended");
     Ok(())
 }

@@ -16,7 +16,7 @@ use system_tests::{
 use tokio_tungstenite::tungstenite::Message;
 
 /// From the first request until the last query has a series: Prometheus begins to look after five seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_of_the_dashboards_and_alerts_has_a_series() -> Result<()> {

@@ -1,6 +1,35 @@
 //! What the relay tells the operator; docs/RELAY.md has the list.
 
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
 use super::{engine::Counts, wire::Fault};
+
+/// Says what each metric of the relay means.
+pub(crate) fn describe() {
+    describe_gauge!("relay_gap_events", "Events that wait for the one that is missing.");
+    describe_gauge!("relay_gap_age_seconds", "How long they have.");
+    describe_gauge!("relay_queue_packs", "Packs in the broker.");
+    describe_gauge!("relay_unacknowledged_packs", "Packs that no snapshot holds yet.");
+    describe_gauge!("relay_unconfirmed_bytes", "Bytes that the broker has not confirmed.");
+    describe_gauge!("relay_clients", "User clients.");
+    describe_gauge!("relay_clients_unsent_bytes", "Bytes kept for those that are slow.");
+    describe_counter!("relay_clients_dropped_total", "User clients dropped.");
+    describe_counter!("relay_clients_refused_total", "User clients refused.");
+    describe_gauge!("relay_sources", "Event sources.");
+    describe_counter!("relay_sources_refused_total", "Event sources refused.");
+    describe_gauge!("relay_leads", "1 where the processor leads.");
+    describe_counter!("relay_notifications_total", "Events told to a client.");
+    describe_counter!("relay_duplicates_total", "Events that had come before.");
+    describe_counter!("relay_packs_repeated_total", "Packs that the broker delivered again.");
+    describe_counter!("relay_malformed_total", "Lines that are no event.");
+    describe_counter!("relay_skipped_total", "Events given up for a gap.");
+    describe_counter!("relay_follows_refused_total", "Follows beyond the bound.");
+    describe_counter!("relay_resets_total", "Streams begun anew.");
+    describe_gauge!("relay_graph_bytes", "The followers in memory.");
+    describe_counter!("relay_snapshots_total", "Snapshots of followers and position.");
+    describe_histogram!("relay_snapshot_seconds", "How long one took.");
+    describe_gauge!("relay_snapshot_bytes", "How large the last one was.");
+}
 
 /// What a block of input did.
 pub(crate) fn block(counts: &Counts) {

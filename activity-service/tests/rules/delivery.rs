@@ -47,10 +47,10 @@ async fn a_receiver_that_is_down_and_back_hears_all_in_order(pool: PgPool) {
     assert_eq!(world.notifier.heard().len(), 0);
     // Half of the answers get lost: it is told again, with the same id.
     world.notifier.mood(Mood::Deaf);
-    world.advance(Duration::from_secs(60)).await;
+    world.advance(Duration::from_mins(1)).await;
     eventually("something is heard", async || world.notifier.heard().len() >= 4).await;
     world.notifier.mood(Mood::Willing);
-    world.advance(Duration::from_secs(60)).await;
+    world.advance(Duration::from_mins(1)).await;
     eventually("all is heard", async || world.unfinished().await == 0).await;
     drop(engine);
     assert_eq!(world.notifier.heard().len(), EACH * 4);
@@ -84,7 +84,7 @@ async fn an_address_of_the_operators_hears_instead(pool: PgPool) {
     eventually("it is tried", async || web.requests().len() >= 4).await;
     for status in [503, 200] {
         web.answer(status);
-        world.advance(Duration::from_secs(60)).await;
+        world.advance(Duration::from_mins(1)).await;
         let before = web.requests().len();
         eventually("it is tried again", async || web.requests().len() >= before + 4).await;
     }

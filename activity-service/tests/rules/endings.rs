@@ -34,10 +34,10 @@ async fn old_rows_go_unless_something_still_needs_them(pool: PgPool) {
     world.settle().await;
     world.send(&[launch("unseen", now)]).await;
     assert_eq!(world.count(ROWS).await, 5 + 4 + 2);
-    world.advance(Duration::from_secs(29 * 86_400)).await;
+    world.advance(Duration::from_hours(29 * 24)).await;
     sweep(&world, 30.0 * DAY).await;
     assert_eq!(world.count(ROWS).await, 5 + 4 + 2, "kept for thirty days");
-    world.advance(Duration::from_secs(2 * 86_400)).await;
+    world.advance(Duration::from_hours(2 * 24)).await;
     sweep(&world, 30.0 * DAY).await;
     assert_eq!(world.count("select count(*) from device_events").await, 1, "what the rules have not seen");
     assert_eq!(world.count("select count(*) from devices").await, 2);

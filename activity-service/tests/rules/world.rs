@@ -126,7 +126,7 @@ pub(crate) const fn minutes(minutes: u64) -> Duration {
 
 /// Waits until `condition` holds, a minute at most.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
+    let patience = tokio::time::Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(tokio::time::Instant::now() < patience, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -58,7 +58,7 @@ struct Trial {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    or_interrupted(run(Settings::parse())).await
+    or_interrupted(Box::pin(run(Settings::parse()))).await
 }
 
 async fn run(settings: Settings) -> Result<()> {

@@ -105,7 +105,7 @@ async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream> {
 async fn connected(admin: SocketAddr) -> Result<usize> {
     let mut client = HttpClient::connect(admin).await?;
     let answer = client.call(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
-    let text = String::from_utf8_lossy(&answer.body);
+    let text = String::from_utf8_lossy(answer.body);
     let line = text.lines().find(|line| line.starts_with("relay_clients{"));
     Ok(line.and_then(|line| line.rsplit(' ').next()).and_then(|count| count.parse().ok()).unwrap_or(0))
 }

@@ -5,7 +5,7 @@
 pub struct Sum {
     /// How many bytes.
     pub length: u64,
-    sum: u64,
+    words: u64,
     /// Bytes that make no whole word yet.
     rest: u64,
 }
@@ -25,7 +25,7 @@ impl Sum {
         let mut weight = self.weight();
         for word in words {
             let word = word.try_into().map_or(0, u64::from_le_bytes);
-            self.sum = self.sum.wrapping_add(word.wrapping_mul(weight));
+            self.words = self.words.wrapping_add(word.wrapping_mul(weight));
             weight = weight.wrapping_add(2);
         }
         self.length += (body.len() - tail.len()) as u64;
@@ -37,7 +37,7 @@ impl Sum {
     fn byte(&mut self, byte: u8) {
         self.rest |= u64::from(byte) << (self.length % 8 * 8);
         if self.length % 8 == 7 {
-            self.sum = self.sum.wrapping_add(self.rest.wrapping_mul(self.weight()));
+            self.words = self.words.wrapping_add(self.rest.wrapping_mul(self.weight()));
             self.rest = 0;
         }
         self.length += 1;

@@ -121,12 +121,11 @@ impl Arrivals {
         let late = now.duration_since(webhook.due_at);
         self.early += u64::from(late.is_negative());
         self.lateness.record(Duration::try_from(late).unwrap_or_default());
-        match self.times.get_mut(webhook.id) {
-            Some(times) => *times += 1,
-            None => {
-                self.times.insert(webhook.id.to_owned(), 1);
-                self.last_new = Some(now);
-            }
+        if let Some(times) = self.times.get_mut(webhook.id) {
+            *times += 1;
+        } else {
+            self.times.insert(webhook.id.to_owned(), 1);
+            self.last_new = Some(now);
         }
     }
 }

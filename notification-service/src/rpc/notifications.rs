@@ -57,7 +57,8 @@ impl NotificationService for NotificationRpc {
             let once = (visitor(&metadata), key(&metadata)?);
             let CreateTimerRequest { hours, minutes, seconds, url } = request.into_inner();
             let new = NewTimer { hours, minutes, seconds, url };
-            let made = timer::create_once(&self.service, who, &new, (once.0, once.1.as_ref())).await?;
+            let made =
+                Box::pin(timer::create_once(&self.service, who, &new, (once.0, once.1.as_ref()))).await?;
             Ok(made.map(convert::timer))
         })
         .await
@@ -149,7 +150,8 @@ impl NotificationService for NotificationRpc {
             let key = key(request.metadata())?;
             let NotifyRequest { username, device_id, message, id } = request.into_inner();
             let new = NewNotification { message, device_id, id: convert::given(id) };
-            let told = notify::notify_once(&self.service, &who, &username, new, key.as_ref()).await?;
+            let told =
+                Box::pin(notify::notify_once(&self.service, &who, &username, new, key.as_ref())).await?;
             Ok(told.map(|id| NotifyResponse { notification_id: id.to_string() }))
         })
         .await

@@ -56,7 +56,7 @@ async fn they_come_in_time_and_what_has_passed_when_first_heard_never_does(pool:
     assert_eq!(world.planned().await, 2);
     world.advance(Duration::from_secs(20 * 60 - 2)).await;
     assert_eq!(delivered(&world, 1).await, [(10, start.clone(), false)]);
-    world.advance(Duration::from_secs(10 * 60)).await;
+    world.advance(Duration::from_mins(10)).await;
     assert_eq!(delivered(&world, 2).await, [(10, start.clone(), false), (0, start.clone(), false)]);
     // What was delivered is not delivered again by a later revision.
     set(&world, event, 2, &start, &[60, 10, 0]).await;
@@ -76,7 +76,7 @@ async fn only_a_greater_revision_counts_and_a_moved_event_is_armed_anew(pool: Pg
         set(&world, event, stale, &later, &[20]).await;
     }
     let engine = world.start();
-    world.advance(Duration::from_secs(21 * 60)).await;
+    world.advance(Duration::from_mins(21)).await;
     assert_eq!(delivered(&world, 1).await, [(10, early.clone(), true)], "a minute late: time jumped");
     set(&world, event, 6, &later, &[10, 5]).await;
     assert_eq!(world.planned().await, 2);

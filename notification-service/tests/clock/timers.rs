@@ -179,7 +179,7 @@ async fn timers_are_listed_newest_first_by_pages_and_states(pool: PgPool) {
     let counted = counts().await;
     assert_eq!(counted.iter().sum::<usize>(), 7);
     assert!(counted[1] >= 4 && counted[4] == 1, "{counted:?}");
-    world.advance(Duration::from_secs(60)).await;
+    world.advance(Duration::from_mins(1)).await;
     let engine = world.start();
     world.until_over().await;
     assert_eq!(counts().await, [0, 0, 6, 0, 1]);

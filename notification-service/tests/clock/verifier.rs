@@ -55,7 +55,7 @@ async fn it_accepts_every_signature_and_refuses_altered_ones(pool: PgPool) {
             bad.push(altered);
         }
     }
-    let input: String = good.iter().chain(&bad).map(|line| format!("{line}\n")).collect();
+    let input = good.iter().chain(&bad).map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
     let verdicts = python("webhook_verify.py", &[], input).await;
     assert_eq!(verdicts.len(), good.len() + bad.len());
     let (accepted, refused) = verdicts.split_at(good.len());

@@ -104,5 +104,5 @@ async fn run_all(change: Change) -> Result<Failures> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_records_follow_every_change_whatever_dies_on_the_way() -> Result<()> {
-    side_by_side(Change::ALL.map(run_all)).await
+    Box::pin(side_by_side(Change::ALL.map(run_all))).await
 }

@@ -62,7 +62,11 @@ impl Store for SharedStore {
         if budget.per_minute.get() > SMALL {
             return self.local.open(budget);
         }
-        let count = |place: &'static str| metrics::counter!("gateway_limit_counted_total", "budget" => budget.route, "place" => place);
+        let count = |place: &'static str| {
+            metrics::counter!(
+                "gateway_limit_counted_total", "service" => "gateway", "budget" => budget.route, "place" => place
+            )
+        };
         Arc::new(SharedMeter {
             link: Arc::clone(&self.link),
             local: self.local.meter(budget),
