@@ -42,9 +42,6 @@ pub struct Settings {
     /// activity-service's database, instead of the embedded one.
     #[arg(long, global = true, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
     pub activity_database_url: Option<SecretString>,
-    /// When all sources of the relay have closed and nothing waits: forget position and followers, or go on.
-    #[arg(long, global = true, env = "RELAY_ON_CLOSE", default_value = "reset", value_parser = ["reset", "continue"])]
-    pub relay_on_close: String,
 }
 
 /// Settings that hold together.
@@ -118,10 +115,8 @@ impl TryFrom<Settings> for Config {
             read([("--database-url", database(&settings.calendar_database_url))])?;
         let notification: notification_service::Settings =
             read([("--database-url", database(&settings.notification_database_url))])?;
-        let activity: activity_service::Settings = read([
-            ("--database-url", database(&settings.activity_database_url)),
-            ("--relay-on-close", settings.relay_on_close.into()),
-        ])?;
+        let activity: activity_service::Settings =
+            read([("--database-url", database(&settings.activity_database_url))])?;
         let gateway: gateway::config::Settings = read([])?;
         let token = ServiceToken::random();
         auth.clone().with_token(token.clone()).map_err(ConfigError::new)?;

@@ -40,7 +40,8 @@ fn reason<T>(answer: Result<T, tonic::Status>) -> Option<Reason> {
 /// A database beside the test's own that does not exist yet.
 async fn late_database(pool: &PgPool) -> (String, String) {
     let name: String = sqlx::query_scalar("select current_database()").fetch_one(pool).await.unwrap();
-    let name = format!("late_activity_{}", name.rsplit('_').next().unwrap());
+    // Unquoted names are folded to lower case.
+    let name = format!("late_{}", name.rsplit('_').next().unwrap()).to_lowercase();
     let url = std::env::var("DATABASE_URL").unwrap();
     let (server, _) = url.rsplit_once('/').unwrap();
     let url = format!("{server}/{name}");
