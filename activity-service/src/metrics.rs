@@ -30,6 +30,8 @@ pub(crate) fn describe() {
     describe_gauge!("activity_notifications_waiting", "Notifications ahead of their time, and due.");
     describe_gauge!("activity_notifications_oldest_seconds", "How long the oldest of those that are due is.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
+    // What has no series before it first happens is there from the start, so that the first time is a change.
+    metrics::counter!("handler_panics_total", "service" => "activity").increment(0);
 }
 
 /// Looks until the process drains.

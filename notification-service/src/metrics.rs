@@ -23,6 +23,8 @@ pub(crate) fn describe() {
     describe_counter!("webhook_refused_total", "Webhooks whose address may not be connected to.");
     describe_gauge!("webhook_idle_connections", "Connections to webhooks that wait for a request.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
+    // What has no series before it first happens is there from the start, so that the first time is a change.
+    metrics::counter!("handler_panics_total", "service" => "notification").increment(0);
 }
 
 /// Looks until the process drains.
