@@ -45,7 +45,7 @@ async fn attempt(work: &Work, handlers: &Handlers) -> Option<Report> {
     let started = Instant::now();
     let outcome = AssertUnwindSafe(handler.deliver(work)).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_panic| {
-        metrics::counter!("handler_panics_total").increment(1);
+        metrics::counter!("handler_panics_total", "service" => "notification").increment(1);
         tracing::error!(work_id = %work.work_id, kind, "a handler panicked");
         Outcome::Again { status: 0, why: "the handler failed".to_owned() }
     });
