@@ -194,6 +194,10 @@ impl Stack {
             until(path, async || self.door.get(path).await.ok().filter(|answer| answer.status == 200))
                 .await?;
         }
+        // The gateway tries an instance's sockets again by itself, some moments after its calls.
+        let handshake = "/socket.io/?EIO=4&transport=polling";
+        until("sockets", async || self.door.get(handshake).await.ok().filter(|answer| answer.status == 200))
+            .await?;
         for (service, running) in &self.services {
             let name = service.name();
             let mut missing = Vec::new();
