@@ -242,11 +242,16 @@ write_redis() {
     write_start redis redis-cli "redis-server --bind 127.0.0.1 --port $(port redis 6379) --save '' --appendonly no --dir $(printf '%q' "$data/redis")" </dev/null
 }
 
-# Where it is installed, and somebody wants it.
+# Where somebody wants it. Root gets it installed; for anybody else the relay does without one that is not there.
 find_rabbitmq() {
     amqp=
-    [ -x scripts/rabbitmq.sh ] && declare -F rabbitmq_programs >/dev/null && [ -n "$(rabbitmq_programs)" ] || return 0
-    ! column 1 | grep -qx activity || amqp=$(scripts/rabbitmq.sh url "$data/rabbitmq")
+    column 1 | grep -qx activity || return 0
+    [ "$(id -u)" != 0 ] || ensure rabbitmq
+    if ! present rabbitmq; then
+        say "no RabbitMQ ($(hint rabbitmq)): the relay's packs pass within each process"
+        return 0
+    fi
+    amqp=$(scripts/rabbitmq.sh url "$data/rabbitmq")
 }
 
 # It takes eight seconds: meanwhile everything else starts.

@@ -103,11 +103,11 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // 08 connection, 53 resources, 57 operator intervention (also statement
             // timeout), 25006 read-only, 40 serialisation and deadlock, 55P03 lock;
-            // 3D000 no such database yet; 42P01 and 42883 no such table or function:
-            // statements are checked at compile time, so the migrations are not
-            // through yet.
+            // 3D000 no such database yet; 42P01, 42703 and 42883 no such table,
+            // column or function: statements are checked at compile time, so the
+            // migrations are not through yet.
             matches!(&code[..2], "08" | "53" | "57" | "40")
-                || matches!(&*code, "25006" | "55P03" | "3D000" | "42P01" | "42883")
+                || matches!(&*code, "25006" | "55P03" | "3D000" | "42P01" | "42703" | "42883")
         }),
         _ => false,
     }
