@@ -149,6 +149,7 @@ impl CreatorAlone {
             .bind(&example.status)
             .bind(example.created_at)
             .bind(PATIENCE)
+            .bind(!example.reminders.is_empty())
             .execute(&self.twins.calendar)
             .await?;
         ensure!(begun.rows_affected() == 1, "no saga began");
