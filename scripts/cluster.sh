@@ -107,7 +107,7 @@ give_ports() {
 
 # A sed script: what stands in the settings of the containers as it is for an instance on this machine.
 translation() {
-    local name=$1 i=$2 all=$3 part port ours service k host lasts=''
+    local name=$1 part port ours service k host lasts=''
     # Without a RabbitMQ the relay's packs pass within the process.
     if [ -n "$amqp" ]; then echo "s|^AMQP_URL=.*|AMQP_URL=$amqp|"; else echo '/^AMQP_URL=/d'; fi
     echo "s|/run/secrets/pgpass|$data/secrets/${name%-*}.pgpass|; s|/run/secrets|$data/secrets|; s|dns:///|http://|"
@@ -124,10 +124,7 @@ translation() {
         redis) echo "s|//redis:$port|//127.0.0.1:$ours|" ;;
         gateway-*) ;;
         *)
-            # Who knows one address only: the instances take turns.
-            if [ "$all" = yes ] || [ "$k" = $(((i - 1) % $(instances "$service") + 1)) ]; then
-                echo "s|http://$service:$port|http://127.0.0.1:$ours,&|"
-            fi
+            echo "s|http://$service:$port|http://127.0.0.1:$ours,&|"
             lasts+="s|,http://$service:$port||;"
             ;;
         esac
@@ -135,31 +132,11 @@ translation() {
     echo "$lasts s|^\\([A-Z_]*\\)=\\(.*\\)|export \\1='\\2'|"
 }
 
-instances() {
-    local service instances
-    while read -r service _ instances _; do
-        [ "$service" != "$1" ] || echo "$instances"
-    done <<<"$topology"
-}
-
-# The settings of an instance as lines for a shell. `lists`: the variables that take all addresses of a service.
+# The settings of an instance as lines for a shell.
 settings() {
-    local name=$1 i=$2 lists=$3 file
-    file=$here/settings/${name%-*}.env
+    local name=$1
     echo "export INSTANCE=$name"
-    grep -E '^[A-Z_]+=' "$file" | grep -E "^($lists)=" | sed -f <(translation "$name" "$i" yes) || true
-    grep -E '^[A-Z_]+=' "$file" | grep -vE "^($lists)=" | sed -f <(translation "$name" "$i" no)
-}
-
-# Those variables of a service: it says itself what it takes.
-lists() {
-    local service=$1 program=$2 variable lists=none
-    for variable in $(sed -nE 's/^([A-Z_]+)=(http|dns):.*/\1/p' "$here/settings/$service.env"); do
-        if (eval "$(settings "$service-1" 1 "$lists|$variable")" && "$binaries/$program" check-config) >/dev/null 2>&1; then
-            lists+="|$variable"
-        fi
-    done
-    echo "$lists"
+    grep -E '^[A-Z_]+=' "$here/settings/${name%-*}.env" | sed -f <(translation "$name")
 }
 
 # start/NAME: starts a part in the foreground of whoever calls it, with its settings (on standard input); with
@@ -179,12 +156,11 @@ write_start() {
 }
 
 write_services() {
-    local service program instances database i lists
+    local service program instances database i
     while read -r service program instances database; do
-        lists=$(lists "$service" "$program")
         for i in $(seq "$instances"); do
             write_start "$service-$i" "$(printf '%q' "$binaries/$program")" "$(printf '%q serve' "$binaries/$program")" \
-                < <(settings "$service-$i" "$i" "$lists")
+                < <(settings "$service-$i")
         done
     done <<<"$topology"
 }

@@ -34,12 +34,12 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(&config)?;
-    let auth = rpc::channel(&config.auth_url.to_string()).map_err(RunError::Auth)?;
+    let auth = rpc::channel(&config.auth_url);
     let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth)), clock);
     let service = Service {
         store: Store::new(pool.clone()),
         rules: config.rules.clone(),
-        receiver: receiver(&config)?,
+        receiver: receiver(&config),
         nudge: Nudge::default(),
         lifecycle: lifecycle.clone(),
     };
@@ -70,12 +70,12 @@ pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
 }
 
 /// Who is told.
-fn receiver(config: &Config) -> Result<Receiver, RunError> {
+fn receiver(config: &Config) -> Receiver {
     if let Some(uri) = &config.notify_url {
-        return Ok(Receiver::Http(HttpReceiver::new(uri.clone())));
+        return Receiver::Http(HttpReceiver::new(uri.clone()));
     }
-    let channel = rpc::channel(&config.notification_url.to_string()).map_err(RunError::Notification)?;
-    Ok(Receiver::Service(ServiceReceiver::new(channel, config.service_token.clone())))
+    let channel = rpc::channel(&config.notification_url);
+    Receiver::Service(ServiceReceiver::new(channel, config.service_token.clone()))
 }
 
 /// Everything that runs beside the requests. Names are unique in the process:

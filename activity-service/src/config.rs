@@ -3,7 +3,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::service_token::ServiceToken;
+use chassis::{rpc::Targets, service_token::ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tonic::transport::Uri;
@@ -33,10 +33,10 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// auth-service, gRPC: token keys.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
-    pub auth_url: Uri,
+    pub auth_url: Targets,
     /// notification-service, gRPC: who is told.
     #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50053")]
-    pub notification_url: Uri,
+    pub notification_url: Targets,
     /// An address of your own that is told instead: `POST {deviceId, message, id}`.
     #[arg(long, env = "NOTIFY_URL", hide_env_values = true)]
     pub notify_url: Option<SecretString>,
@@ -62,9 +62,9 @@ pub struct Config {
     /// Connections to it at once.
     pub database_connections: u32,
     /// auth-service, gRPC.
-    pub auth_url: Uri,
+    pub auth_url: Targets,
     /// notification-service, gRPC.
-    pub notification_url: Uri,
+    pub notification_url: Targets,
     /// Who is told instead of notification-service.
     pub notify_url: Option<Uri>,
     /// Opens internal methods, here and elsewhere.
@@ -116,8 +116,8 @@ impl Settings {
             notify_url: self.notify_url.as_ref().map(notify_url).transpose()?,
             database_url: self.database_url,
             database_connections: self.database_connections,
-            auth_url: grpc("AUTH_URL", self.auth_url)?,
-            notification_url: grpc("NOTIFICATION_URL", self.notification_url)?,
+            auth_url: self.auth_url,
+            notification_url: self.notification_url,
             service_token,
             retention: self.retention,
             rules,
@@ -141,13 +141,6 @@ impl TryFrom<Settings> for Config {
 
 fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
     ConfigError { variable, reason: reason.to_string() }
-}
-
-fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        _ => Err(invalid(variable, "must be like http://host:port")),
-    }
 }
 
 /// The address may hold a secret, so it is not quoted.

@@ -96,7 +96,7 @@ impl App {
             config.activity_url.as_ref(),
             config.service_token.clone(),
         );
-        let outbox = Outbox::new(store.clone(), receivers.map_err(RunError::Receiver)?);
+        let outbox = Outbox::new(store.clone(), receivers);
         let last_seen = LastSeen::new();
         let hashes = HashPool::new(config.hash_threads, config.hash_queue);
         let passwords = Passwords { store: store.clone(), hashes: hashes.clone() };

@@ -6,10 +6,9 @@ mod place;
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::{secrets::read_secret, service_token::ServiceToken};
+use chassis::{rpc::Targets, secrets::read_secret, service_token::ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
-use tonic::transport::Uri;
 
 use self::duration::duration;
 use crate::{login::LoginLimits, register::Registration, store::GuessLimit};
@@ -42,13 +41,13 @@ pub struct Settings {
     pub service_token_file: Option<PathBuf>,
     /// calendar-service, gRPC: it hears of removed accounts.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
-    pub calendar_url: Uri,
+    pub calendar_url: Targets,
     /// notification-service, gRPC: it hears of removed accounts; absent: it is not told.
     #[arg(long, env = "NOTIFICATION_URL")]
-    pub notification_url: Option<Uri>,
+    pub notification_url: Option<Targets>,
     /// activity-service, gRPC: likewise.
     #[arg(long, env = "ACTIVITY_URL")]
-    pub activity_url: Option<Uri>,
+    pub activity_url: Option<Targets>,
     /// Who may register.
     #[arg(long, env = "REGISTRATION", default_value = "open")]
     pub registration: RegistrationMode,
@@ -105,11 +104,11 @@ pub struct Config {
     /// Opens internal methods, here and at the services that are told.
     pub service_token: ServiceToken,
     /// calendar-service, gRPC.
-    pub calendar_url: Uri,
+    pub calendar_url: Targets,
     /// notification-service, gRPC.
-    pub notification_url: Option<Uri>,
+    pub notification_url: Option<Targets>,
     /// activity-service, gRPC.
-    pub activity_url: Option<Uri>,
+    pub activity_url: Option<Targets>,
     /// Who may register.
     pub registration: Registration,
     /// Bounds of sessions and guessing.
@@ -144,9 +143,9 @@ impl Settings {
         Ok(Config {
             key_file: self.key_path()?,
             registration: self.registration()?,
-            calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
-            notification_url: self.notification_url.map(|uri| grpc("NOTIFICATION_URL", uri)).transpose()?,
-            activity_url: self.activity_url.map(|uri| grpc("ACTIVITY_URL", uri)).transpose()?,
+            calendar_url: self.calendar_url,
+            notification_url: self.notification_url,
+            activity_url: self.activity_url,
             database_url: self.database_url,
             database_connections: self.database_connections,
             service_token,
@@ -199,13 +198,6 @@ impl TryFrom<Settings> for Config {
 
 fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
     ConfigError { variable, reason: reason.to_string() }
-}
-
-fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        _ => Err(invalid(variable, "must be like http://host:port")),
-    }
 }
 
 #[cfg(test)]

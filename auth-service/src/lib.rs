@@ -67,9 +67,6 @@ pub enum RunError {
     /// The database's address is not usable.
     #[error("the database cannot be addressed")]
     Database(#[source] sqlx::Error),
-    /// The address of a service that is to be told is not usable.
-    #[error("a service that hears of removed accounts cannot be addressed")]
-    Receiver(#[source] tonic::transport::Error),
     /// The key file can be neither read nor made.
     #[error("the key file cannot be used")]
     KeyFile(#[source] io::Error),

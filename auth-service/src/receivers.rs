@@ -1,11 +1,12 @@
 //! The services that hear of removed accounts.
 
-use chassis::{fault::Fault, rpc, rpc::outbound, service_token::ServiceToken};
-use proto::{activity::v1 as activity, calendar::v1 as calendar, notification::v1 as notification};
-use tonic::{
-    Status,
-    transport::{Channel, Uri},
+use chassis::{
+    fault::Fault,
+    rpc::{Targets, channel, outbound},
+    service_token::ServiceToken,
 };
+use proto::{activity::v1 as activity, calendar::v1 as calendar, notification::v1 as notification};
+use tonic::{Status, transport::Channel};
 use uuid::Uuid;
 
 use crate::store::Receiver;
@@ -25,18 +26,17 @@ pub(crate) struct Receivers {
 impl Receivers {
     /// Receivers at these addresses.
     pub(crate) fn new(
-        calendar: &Uri,
-        notification: Option<&Uri>,
-        activity: Option<&Uri>,
+        calendar: &Targets,
+        notification: Option<&Targets>,
+        activity: Option<&Targets>,
         token: ServiceToken,
-    ) -> Result<Self, tonic::transport::Error> {
-        let channel = |uri: &Uri| rpc::channel(&uri.to_string());
-        Ok(Self {
-            calendar: channel(calendar)?,
-            notification: notification.map(channel).transpose()?,
-            activity: activity.map(channel).transpose()?,
+    ) -> Self {
+        Self {
+            calendar: channel(calendar),
+            notification: notification.map(channel),
+            activity: activity.map(channel),
             token,
-        })
+        }
     }
 
     /// Those that are to be told.

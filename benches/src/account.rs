@@ -51,7 +51,7 @@ impl Account {
         let calendar_name = name.to_owned();
         let calendar_password = CALENDAR_PASSWORD.to_owned();
         let request = CreateCalendarRequest { calendar_name, calendar_password, ..Default::default() };
-        let mut client = CalendarServiceClient::new(channel(calendar_uri)?);
+        let mut client = CalendarServiceClient::new(channel(&calendar_uri.parse()?));
         let calendar = client.create_calendar(authorize(request, &self.token)).await;
         Ok(calendar.context("cannot create a calendar")?.into_inner())
     }
@@ -59,7 +59,7 @@ impl Account {
 
 /// So many accounts, called `PREFIX-0`, `PREFIX-1` …
 pub async fn create_accounts(auth_uri: &str, prefix: &str, count: usize) -> Result<Vec<Account>> {
-    let auth = AuthServiceClient::new(channel(auth_uri)?);
+    let auth = AuthServiceClient::new(channel(&auth_uri.parse()?));
     let names = (0..count).map(|number| format!("{prefix}-{number}"));
     stream::iter(names.map(|name| Account::create(&auth, name))).buffered(AT_ONCE).try_collect().await
 }

@@ -34,7 +34,7 @@ pub struct ThroughGateway {
 impl Direct {
     /// So many callers on one HTTP/2 connection.
     pub fn connect(calendar_uri: &str, token: &BearerToken, callers: usize) -> Result<Vec<Self>> {
-        let client = CalendarServiceClient::new(channel(calendar_uri)?);
+        let client = CalendarServiceClient::new(channel(&calendar_uri.parse()?));
         Ok(vec![Self { client, token: token.clone() }; callers])
     }
 }

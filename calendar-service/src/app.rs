@@ -38,8 +38,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(&config)?;
-    let auth = rpc::channel(&config.auth_url.to_string()).map_err(RunError::Auth)?;
-    let notification = rpc::channel(&config.notification_url.to_string()).map_err(RunError::Notification)?;
+    let auth = rpc::channel(&config.auth_url);
+    let notification = rpc::channel(&config.notification_url);
     let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth.clone())), Arc::clone(&clock));
     let service = Service {
         store: Store::new(pool.clone()),

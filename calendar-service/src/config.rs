@@ -3,10 +3,9 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _};
 
-use chassis::service_token::ServiceToken;
+use chassis::{rpc::Targets, service_token::ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
-use tonic::transport::Uri;
 
 use crate::socket::{BroadcastScope, SocketLimits};
 
@@ -31,11 +30,11 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// auth-service, gRPC: token keys, sessions, participants.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
-    pub auth_url: Uri,
+    pub auth_url: Targets,
     /// notification-service, gRPC: it knows when reminders are due. While it is
     /// away, what it must hear waits.
     #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50053")]
-    pub notification_url: Uri,
+    pub notification_url: Targets,
     /// What instances of this service tell each other by; absent: there is one
     /// instance. One Redis, or database of one, for one system.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
@@ -67,9 +66,9 @@ pub struct Config {
     /// Connections to it at once.
     pub database_connections: u32,
     /// auth-service, gRPC.
-    pub auth_url: Uri,
+    pub auth_url: Targets,
     /// notification-service, gRPC.
-    pub notification_url: Uri,
+    pub notification_url: Targets,
     /// What instances tell each other by.
     pub redis_url: Option<SecretString>,
     /// Opens internal methods, here and at auth-service.
@@ -99,12 +98,6 @@ impl Settings {
         if !is_postgres || PgConnectOptions::from_str(url).is_err() {
             return Err(invalid("CALENDAR_DATABASE_URL", "must be like postgres://user@host:port/database"));
         }
-        let peer = |variable, url: Uri| match (url.scheme_str(), url.authority()) {
-            (Some("http" | "https"), Some(_)) => Ok(url),
-            _ => Err(invalid(variable, "must be like http://host:port")),
-        };
-        let auth_url = peer("AUTH_URL", self.auth_url)?;
-        let notification_url = peer("NOTIFICATION_URL", self.notification_url)?;
         if let Some(url) = &self.redis_url {
             redis::Client::open(url.expose_secret())
                 .map_err(|error| invalid("REDIS_URL", error.category()))?;
@@ -112,8 +105,8 @@ impl Settings {
         Ok(Config {
             database_url: self.database_url,
             database_connections: self.database_connections,
-            auth_url,
-            notification_url,
+            auth_url: self.auth_url,
+            notification_url: self.notification_url,
             redis_url: self.redis_url,
             service_token,
             broadcast_scope: self.broadcast_scope,

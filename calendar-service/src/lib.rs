@@ -65,12 +65,6 @@ pub enum RunError {
     /// The database's address is not usable.
     #[error("the database cannot be addressed")]
     Database(#[source] sqlx::Error),
-    /// auth-service's address is not usable.
-    #[error("auth-service cannot be addressed")]
-    Auth(#[source] tonic::transport::Error),
-    /// notification-service's address is not usable.
-    #[error("notification-service cannot be addressed")]
-    Notification(#[source] tonic::transport::Error),
     /// Redis' address is not usable.
     #[error("Redis cannot be addressed")]
     Redis(#[source] redis::RedisError),

@@ -10,14 +10,14 @@ use std::{
     path::PathBuf,
 };
 
-use chassis::{http_server::HttpLimits, service_token::ServiceToken};
+use chassis::{http_server::HttpLimits, rpc::Targets, service_token::ServiceToken};
 use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     edge::{client_address::TrustedProxies, limit::LimitSettings, origins::Origins},
-    upstream::{Places, Rules, Targets},
+    upstream::{Places, Rules},
 };
 
 /// What an operator sets.

@@ -43,7 +43,7 @@ struct App {
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     metrics::describe();
     let pool = pool(&config)?;
-    let app = App::new(&config, pool.clone())?;
+    let app = App::new(&config, pool.clone());
     app.spawn_loops(&pool, &lifecycle);
     if let Some(admin) = listeners.admin {
         let until = lifecycle.clone();
@@ -82,9 +82,9 @@ pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
 // === impl App ===
 
 impl App {
-    fn new(config: &Config, pool: PgPool) -> Result<Self, RunError> {
-        let auth = rpc::channel(&config.auth_url.to_string()).map_err(RunError::Peer)?;
-        let calendar = rpc::channel(&config.calendar_url.to_string()).map_err(RunError::Peer)?;
+    fn new(config: &Config, pool: PgPool) -> Self {
+        let auth = rpc::channel(&config.auth_url);
+        let calendar = rpc::channel(&config.calendar_url);
         let calendar = CalendarClient::new(calendar, config.service_token.clone());
         let (store, alarm) = (Store::new(pool), Alarm::default());
         let tls = Arc::clone(&config.webhook_tls);
@@ -92,7 +92,7 @@ impl App {
         let handlers = Arc::new(Handlers::all(store.clone(), client.clone(), &calendar));
         let named = [(calendar::LANE, calendar::AT_ONCE)];
         let lanes = Lanes::new(config.deliveries, config.webhook_per_host, &named);
-        Ok(Self {
+        Self {
             engine: Engine::new(store.clone(), handlers, alarm.clone(), lanes),
             service: Service {
                 store,
@@ -103,7 +103,7 @@ impl App {
             },
             client,
             verifier: Verifier::new(Arc::new(RpcKeySource::new(auth)), Arc::new(SystemClock)),
-        })
+        }
     }
 
     /// The four gRPC services.

@@ -9,12 +9,11 @@ use std::{
     sync::Arc,
 };
 
-use chassis::service_token::ServiceToken;
+use chassis::{rpc::Targets, service_token::ServiceToken};
 use ipnet::IpNet;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
-use tonic::transport::Uri;
 
 use crate::webhook::trust;
 
@@ -36,10 +35,10 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// auth-service, gRPC: token keys.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:50051")]
-    pub auth_url: Uri,
+    pub auth_url: Targets,
     /// calendar-service, gRPC: inboxes, sockets, who knows whom.
     #[arg(long, env = "CALENDAR_URL", default_value = "http://127.0.0.1:50052")]
-    pub calendar_url: Uri,
+    pub calendar_url: Targets,
     /// The secret that services show each other.
     #[arg(long, env = "SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
@@ -70,9 +69,9 @@ pub struct Config {
     /// Connections to it at once.
     pub database_connections: u32,
     /// auth-service, gRPC.
-    pub auth_url: Uri,
+    pub auth_url: Targets,
     /// calendar-service, gRPC.
-    pub calendar_url: Uri,
+    pub calendar_url: Targets,
     /// Opens internal methods, here and at calendar-service.
     pub service_token: ServiceToken,
     /// Whether timers may be created and read without an account.
@@ -113,8 +112,8 @@ impl Settings {
         Ok(Config {
             database_url: self.database_url,
             database_connections: self.database_connections,
-            auth_url: grpc("AUTH_URL", self.auth_url)?,
-            calendar_url: grpc("CALENDAR_URL", self.calendar_url)?,
+            auth_url: self.auth_url,
+            calendar_url: self.calendar_url,
             service_token,
             timers_public: self.timers_public,
             webhook_allow: ranges(&self.webhook_allow_cidrs)?,
@@ -140,13 +139,6 @@ impl TryFrom<Settings> for Config {
 
 fn invalid(variable: &'static str, reason: impl fmt::Display) -> ConfigError {
     ConfigError { variable, reason: reason.to_string() }
-}
-
-fn grpc(variable: &'static str, uri: Uri) -> Result<Uri, ConfigError> {
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        _ => Err(invalid(variable, "must be like http://host:port")),
-    }
 }
 
 /// Reads address ranges; an address alone is a range of one. Empty parts are none.

@@ -55,9 +55,6 @@ pub enum RunError {
     /// The database's address is not usable.
     #[error("the database cannot be addressed")]
     Database(#[source] sqlx::Error),
-    /// Another service's address is not usable.
-    #[error("another service cannot be addressed")]
-    Peer(#[source] tonic::transport::Error),
     /// The internal listener failed.
     #[error("the internal listener failed")]
     Serve(#[source] tonic::transport::Error),

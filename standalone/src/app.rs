@@ -8,12 +8,12 @@ use activity_service::RelayListeners;
 use chassis::health::Dependency;
 use chassis::lifecycle::Lifecycle;
 use chassis::postgres;
+use chassis::rpc::Targets;
 use chassis::service_token::ServiceToken;
 use sqlx::migrate::MigrateError;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::Uri;
 
 use crate::announce::Announcement;
 use crate::config::{Config, ConfigError};
@@ -130,11 +130,11 @@ async fn start_services(
 
     let mut gateway = config.gateway;
     gateway.listen = listeners.gateway.local_addr().map_err(RunError::Listen)?;
-    gateway.auth_url = auth_url.into();
-    gateway.calendar_url = calendar_url.into();
-    gateway.calendar_socket_url = socket_url.into();
-    gateway.notification_url = notification_url.into();
-    gateway.activity_url = activity_url.into();
+    gateway.auth_url = auth_url;
+    gateway.calendar_url = calendar_url;
+    gateway.calendar_socket_url = socket_url;
+    gateway.notification_url = notification_url;
+    gateway.activity_url = activity_url;
     let gateway = gateway.with_token(token).map_err(ConfigError::new)?;
 
     let mut services = Services::of(lifecycle);
@@ -179,13 +179,12 @@ async fn serve(
 }
 
 /// A listener for the other services of this process, and its URL.
-async fn internal() -> Result<(TcpListener, Uri), RunError> {
+async fn internal() -> Result<(TcpListener, Targets), RunError> {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(any).await.map_err(RunError::Listen)?;
     let address = listener.local_addr().map_err(RunError::Listen)?;
-    let url =
-        Uri::try_from(format!("http://{address}")).map_err(io::Error::other).map_err(RunError::Listen)?;
-    Ok((listener, url))
+    let here = format!("http://{address}").parse().map_err(io::Error::other).map_err(RunError::Listen)?;
+    Ok((listener, here))
 }
 
 /// When the process was told to end.

@@ -64,7 +64,7 @@ async fn it_starts_before_what_it_needs_and_tells_what_it_hears(pool: PgPool) {
     let lifecycle = Lifecycle::new();
     let listeners =
         Listeners { grpc: listener().await, relay: RelayListeners::default(), admin: Some(listener().await) };
-    let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap())).unwrap();
+    let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap()).parse().unwrap());
     let running = tokio::spawn(activity_service::run(config, listeners, lifecycle.clone()));
 
     let mut client = ActivityServiceClient::new(channel.clone());

@@ -40,7 +40,7 @@ impl World {
 
     pub(crate) async fn with_rules(pool: PgPool, rules: Rules) -> Self {
         let (notifier, address) = Notifier::start().await;
-        let receiver = ServiceReceiver::new(channel(&address).unwrap(), notifier.token.clone());
+        let receiver = ServiceReceiver::new(channel(&address.parse().unwrap()), notifier.token.clone());
         let service = Service {
             store: Store::new(pool.clone()),
             rules,

@@ -44,7 +44,7 @@ impl Receiver {
     }
 
     /// Its address, for the settings.
-    pub(super) fn url(&self) -> tonic::transport::Uri {
+    pub(super) fn url(&self) -> chassis::rpc::Targets {
         format!("http://{}", self.address).parse().expect("an address")
     }
 

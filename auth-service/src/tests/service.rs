@@ -77,7 +77,7 @@ impl Service {
         let address = grpc.local_addr().expect("an address");
         let lifecycle = Lifecycle::new();
         let ended = tokio::spawn(crate::run(config, Listeners { grpc, admin: None }, lifecycle.clone()));
-        let channel = rpc::channel(&format!("http://{address}")).expect("an address");
+        let channel = rpc::channel(&format!("http://{address}").parse().expect("an address"));
         Self { client: AuthServiceClient::new(channel.clone()), channel, lifecycle, ended }
     }
 

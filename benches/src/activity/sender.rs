@@ -104,7 +104,11 @@ impl Caller for Posted {
 impl Direct {
     /// Connects to activity-service.
     pub fn connect(uri: &str, account: &Account, batches: Batches) -> Result<Self> {
-        Ok(Self { client: ActivityServiceClient::new(channel(uri)?), account: account.clone(), batches })
+        Ok(Self {
+            client: ActivityServiceClient::new(channel(&uri.parse()?)),
+            account: account.clone(),
+            batches,
+        })
     }
 }
 

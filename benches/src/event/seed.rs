@@ -39,7 +39,7 @@ pub async fn fill(
         ..EventFields::default()
     };
     let request = CreateEventRequest { calendar_name: name.to_owned(), fields: Some(fields) };
-    let mut client = CalendarServiceClient::new(channel(calendar_uri)?);
+    let mut client = CalendarServiceClient::new(channel(&calendar_uri.parse()?));
     let event = client.create_event(authorize(request, &account.token)).await;
     let event_id = event.context("cannot create an event")?.into_inner().event_id.parse()?;
 

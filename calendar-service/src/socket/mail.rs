@@ -1,10 +1,10 @@
 //! What is to be handed to people: filled by the bus and by who comes online,
 //! emptied by the postman. It coalesces: many calls to one account are one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
 use crate::bus::Call;
@@ -22,8 +22,8 @@ pub(super) struct Mailbag {
 /// What is to be done in one round.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Round {
-    /// Accounts whose first socket came.
-    pub(super) came: HashSet<Uuid>,
+    /// Accounts whose first socket came, and when.
+    pub(super) came: HashMap<Uuid, Instant>,
     /// Accounts that have something new in their inbox.
     pub(super) called: HashSet<Uuid>,
     /// Scheduled reminders that were delivered.
@@ -38,7 +38,7 @@ impl Mailbag {
     /// An account's first socket is there.
     pub(super) fn came(&self, account_id: Uuid) {
         self.fill(|round| {
-            round.came.insert(account_id);
+            round.came.insert(account_id, Instant::now());
         });
     }
 

@@ -4,8 +4,9 @@
 //! The database is the truth, the bus only calls. For each account that is
 //! connected here the postman knows how far its inbox was told here, and reads
 //! on from there; an account whose first socket came is given what no socket of
-//! it has been told yet, wherever. What was told is marked afterwards: a crash
-//! in between tells it again, and `seq` says that it is the same.
+//! it has been told yet, wherever, and what other instances told between its
+//! coming and its greeting. What was told is marked afterwards: a crash in
+//! between tells it again, and `seq` says that it is the same.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +15,7 @@ use std::{
 };
 
 use chassis::fault::Fault;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
 use super::{
@@ -30,6 +31,9 @@ const AGAIN: Duration = Duration::from_millis(250);
 const GREETED: usize = 256;
 /// Entries of one account in one greeting; more come in the next.
 const PAGE: i64 = 200;
+/// Entries of one account that others may tell between its coming and its greeting;
+/// of more, the newest.
+const MEANWHILE: i64 = 20;
 /// Accounts asked about in one statement, and entries read by one.
 const ACCOUNTS: usize = 2_000;
 const ENTRIES: i64 = 500;
@@ -39,6 +43,8 @@ struct Postman {
     hub: Arc<Hub>,
     /// The seq up to which the inbox of each connected account was told here.
     told: HashMap<Uuid, i64>,
+    /// Accounts that are to be greeted, and since when.
+    came: HashMap<Uuid, Instant>,
     /// Entries that were told and are not marked so yet.
     unmarked: Vec<(Uuid, i64)>,
     recent: Recent,
@@ -49,6 +55,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
     let mut postman = Postman {
         hub: Arc::clone(&hub),
         told: HashMap::new(),
+        came: HashMap::new(),
         unmarked: Vec::new(),
         recent: Recent::default(),
     };
@@ -79,26 +86,29 @@ impl Postman {
     /// found by the next look.
     async fn work(&mut self, round: Round) -> Result<(), Fault> {
         let Round { came, called, reminders, look } = round;
-        for account in &came {
+        for account in came.keys() {
             // What was known is of sockets that are gone.
             self.told.remove(account);
         }
+        self.came.extend(came);
         self.settle().await?;
         self.recent.settle(&self.hub).await?;
         for id in reminders {
             self.recent.tell(&self.hub, id).await?;
         }
-        let mut strangers = came;
         let mut behind: Vec<_> =
             called.into_iter().filter_map(|account| Some((account, *self.told.get(&account)?))).collect();
         if look {
             let online: HashSet<_> = self.hub.registry(Registry::accounts).into_iter().collect();
             self.told.retain(|account, _| online.contains(account));
-            strangers.extend(online.iter().filter(|account| !self.told.contains_key(account)));
+            self.came.retain(|account, _| online.contains(account));
+            for account in online.into_iter().filter(|account| !self.told.contains_key(account)) {
+                self.came.entry(account).or_insert_with(Instant::now);
+            }
             behind = self.behind().await?;
             self.recent.look(&self.hub).await?;
         }
-        let strangers: Vec<_> = strangers.into_iter().collect();
+        let strangers: Vec<_> = self.came.keys().copied().collect();
         for some in strangers.chunks(GREETED) {
             self.greet(some).await?;
         }
@@ -128,18 +138,37 @@ impl Postman {
         let hub = Arc::clone(&self.hub);
         let store = &hub.service.store;
         let last: HashMap<_, _> = in_time(store.inbox_seqs(accounts)).await?.into_iter().collect();
+        let mut meanwhile = self.told_meanwhile(accounts, &last).await?;
         let mut waiting = accounts.to_vec();
         while !waiting.is_empty() {
             let mut untold = in_time(store.untold(&waiting, PAGE)).await?;
+            untold.append(&mut meanwhile);
+            untold.sort_unstable_by_key(|entry| (entry.account_id, entry.seq));
             // What came since is read on from there.
             untold.retain(|entry| last.get(&entry.account_id).is_some_and(|last| entry.seq <= *last));
             let told = self.hand(&untold);
-            waiting.retain(|account| told.get(account) == Some(&(PAGE as usize)));
+            waiting.retain(|account| told.get(account).is_some_and(|told| *told >= PAGE as usize));
             self.settle().await?;
         }
         let places = accounts.iter().map(|account| (*account, last.get(account).copied().unwrap_or(0)));
         self.told.extend(places);
+        for account in accounts {
+            self.came.remove(account);
+        }
         self.recent.greet(&hub, accounts).await
+    }
+
+    /// What other instances told these accounts, and marked, after their sockets came here.
+    async fn told_meanwhile(
+        &self,
+        accounts: &[Uuid],
+        last: &HashMap<Uuid, i64>,
+    ) -> Result<Vec<InboxEntry>, Fault> {
+        let came = accounts.iter().filter_map(|account| {
+            let (last, came) = (last.get(account)?, self.came.get(account)?);
+            Some((*account, last - MEANWHILE, came.elapsed()))
+        });
+        in_time(self.hub.service.store.told_lately(&came.collect::<Vec<_>>())).await
     }
 
     /// Tells accounts what comes after the place beside each.

@@ -1,5 +1,7 @@
 //! `inboxes` and `inbox_entries`: what concerns one person alone.
 
+use std::time::Duration;
+
 use chassis::fault::Fault;
 use uuid::Uuid;
 
@@ -153,6 +155,27 @@ impl Store {
             "#,
             accounts,
             limit,
+        );
+        entries(rows.fetch_all(self.pool()).await?)
+    }
+
+    /// What was told these accounts in the time beside each, after the seq beside each.
+    pub async fn told_lately(&self, places: &[(Uuid, i64, Duration)]) -> Result<Vec<InboxEntry>, Fault> {
+        let accounts: Vec<_> = places.iter().map(|(account, ..)| *account).collect();
+        let seqs: Vec<_> = places.iter().map(|(_, seq, _)| *seq).collect();
+        let ages: Vec<_> = places.iter().map(|(.., age)| age.as_secs_f64()).collect();
+        let rows = sqlx::query_as!(
+            Row,
+            r#"
+            select e.account_id, e.seq, e.kind, e.payload, e.at as "at: jiff_sqlx::Timestamp", false as "seen!"
+            from unnest($1::uuid[], $2::bigint[], $3::float8[]) as came (account_id, seq, age)
+            join inbox_entries e on e.account_id = came.account_id and e.seq > came.seq
+            where e.told_at > app_now() - make_interval(secs => came.age)
+            order by e.account_id, e.seq
+            "#,
+            &accounts,
+            &seqs,
+            &ages,
         );
         entries(rows.fetch_all(self.pool()).await?)
     }

@@ -62,7 +62,7 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
     let lifecycle = Lifecycle::new();
     let listeners =
         Listeners { grpc: listener().await, socket: listener().await, admin: Some(listener().await) };
-    let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap())).unwrap();
+    let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap()).parse().unwrap());
     let running = tokio::spawn(calendar_service::run(config, listeners, lifecycle.clone()));
 
     let mut calendars = CalendarServiceClient::new(channel.clone());

@@ -133,8 +133,8 @@ fn instance(pool: &PgPool, auth: &str, notification: &str) -> Service {
         store: Store::new(pool.clone()),
         bus: Arc::new(MemoryBus::new()),
         passwords: Passwords::new(),
-        participants: Participants::new(channel(auth).unwrap(), token.clone()),
-        reminders: Reminders::new(channel(notification).unwrap(), token),
+        participants: Participants::new(channel(&auth.parse().unwrap()), token.clone()),
+        reminders: Reminders::new(channel(&notification.parse().unwrap()), token),
         nudge: Nudge::default(),
         lifecycle: Lifecycle::new(),
     }

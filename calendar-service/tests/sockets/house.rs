@@ -100,7 +100,7 @@ impl House {
     ) -> Self {
         chassis::install_crypto_provider();
         let notification = NotificationDouble::default();
-        let clock = channel(&notification.serve().await).unwrap();
+        let clock = channel(&notification.serve().await.parse().unwrap());
         let lifecycle = Lifecycle::new();
         let service = Service {
             store: Store::new(pool.clone()),

@@ -120,6 +120,31 @@ async fn a_notification_reaches_every_socket_of_its_account(pool: PgPool) {
     assert!(!house.ids_heard(&mut stranger, &bob).await.contains(&"one".to_owned()));
 }
 
+/// A socket comes here, another instance tells its account something and marks it,
+/// and only then the socket is greeted.
+#[sqlx::test(migrator = "calendar_service::MIGRATOR")]
+async fn what_others_told_before_the_greeting_is_found(pool: PgPool) {
+    let (house, ann) = (House::open(&pool).await, Person::new("ann"));
+    let (store, account) = (&house.service.store, ann.identity.account_id);
+    for id in ["one", "two"] {
+        house.notify(&ann, id).await;
+    }
+    store.mark_told(&[(account, 1), (account, 2)]).await.unwrap();
+    assert!(store.untold(&[account], 10).await.unwrap().is_empty(), "by the mark alone it is missed");
+    let lately = async |after: i64, age: Duration| {
+        let entries = store.told_lately(&[(account, after, age)]).await.unwrap();
+        entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(lately(0, SOON).await, [1, 2]);
+    assert_eq!(lately(1, SOON).await, [2]);
+    assert_eq!(lately(0, Duration::ZERO).await, [0; 0], "before it came");
+    sqlx::query("update inbox_entries set told_at = told_at - interval '1 hour' where seq = 1")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(lately(0, SOON).await, [2]);
+}
+
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
 async fn what_came_meanwhile_is_told_at_the_next_connect_once(pool: PgPool) {
     let (house, ann) = (House::open(&pool).await, Person::new("ann"));

@@ -174,8 +174,17 @@ async fn without_that_the_room_stays_behind(pool: PgPool) {
     one.calendar(&ann, "Home").await;
     let (mut here, mut there) = (one.connect(&ann).await, two.join(&ann, "Home").await);
     let last = outage(&mut redis, &one, &two, Fault::Killed).await;
-    here.ask(&json!({ "type": "message", "message": "the bus works" })).await.unwrap();
-    assert_eq!(there.until("message").await["message"], "the bus works");
+    // What is in no log may be lost by a bus that is just back, and is said again.
+    let patience = tokio::time::Instant::now() + SOON;
+    while timeout(Duration::from_secs(1), async {
+        here.ask(&json!({ "type": "message", "message": "the bus works" })).await.unwrap();
+        while there.until("message").await["message"] != "the bus works" {}
+    })
+    .await
+    .is_err()
+    {
+        assert!(tokio::time::Instant::now() < patience, "the bus does not work");
+    }
     assert_eq!(there.heard(&["message"]).await, Vec::<Value>::new(), "twenty were said");
     here.ask(&json!({ "type": "join_calendar", "calendar_name": "Home" })).await.unwrap();
     here.ask(&message("next")).await.unwrap();

@@ -50,6 +50,6 @@ pub(crate) async fn start() -> calendar_service::saga::Participants {
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let server = tonic::transport::Server::builder().add_service(ParticipantServiceServer::new(Agreeable));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-    let channel = chassis::rpc::channel(&uri).unwrap();
+    let channel = chassis::rpc::channel(&uri.parse().unwrap());
     calendar_service::saga::Participants::new(channel, ServiceToken::random())
 }

@@ -5,25 +5,32 @@ use std::{sync::Arc, time::Duration};
 use tonic::{
     Request,
     metadata::MetadataMap,
-    transport::{Channel, Endpoint, Error},
+    transport::{Channel, Endpoint, Uri},
 };
 
-use super::observe::{REQUEST_ID, current_request_id};
+use super::{
+    first_that_answers::FirstThatAnswers,
+    observe::{REQUEST_ID, current_request_id},
+    targets::Targets,
+};
 use crate::{service_token::ServiceToken, tokens::BearerToken};
 
 /// Every call out has a deadline (PROMISES, rule 5).
 const DEADLINE: Duration = Duration::from_secs(2);
+/// From the first look for an instance to one that accepts.
+const CONNECT: Duration = Duration::from_secs(1);
 
-/// A channel that connects when first used and again when it breaks.
-pub fn channel(uri: &str) -> Result<Channel, Error> {
-    let endpoint = Endpoint::from_shared(uri.to_owned())?
+/// A channel to one of these instances, whichever answers first when it is first
+/// used, and again when the connection breaks.
+pub fn channel(targets: &Targets) -> Channel {
+    // Where it connects is the connector's; this is the name that calls carry.
+    Endpoint::from(Uri::from_static("http://service"))
         .timeout(DEADLINE)
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(CONNECT)
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(2))
         .keep_alive_while_idle(true)
-        .tcp_nodelay(true);
-    Ok(endpoint.connect_lazy())
+        .connect_with_connector_lazy(FirstThatAnswers::new(targets.clone()))
 }
 
 /// A request to an internal method: service token, deadline, request id.

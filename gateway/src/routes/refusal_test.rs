@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use chassis::{clock::SystemClock, lifecycle::Lifecycle, service_token::ServiceToken, tokens::Verifier};
+use chassis::{
+    clock::SystemClock, lifecycle::Lifecycle, rpc::Targets, service_token::ServiceToken, tokens::Verifier,
+};
 use clap::Parser as _;
 use http::{Method, Request, StatusCode, Uri, header};
 use tower::ServiceExt as _;
@@ -20,7 +22,7 @@ use crate::{
     sessions::Sessions,
     state::{App, Parts},
     tunnel::Tunnels,
-    upstream::{Places, Rules, Targets, Upstream},
+    upstream::{Places, Rules, Upstream},
 };
 
 /// Nobody listens there.

@@ -36,7 +36,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get},
 };
-use chassis::{fault::Fault, lifecycle::Lifecycle};
+use chassis::{fault::Fault, lifecycle::Lifecycle, rpc::Targets};
 use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{
@@ -55,7 +55,7 @@ use crate::{
     problem::Problem,
     state::App,
     upstream::{
-        Rules, Targets, Upstream,
+        Rules, Upstream,
         pool::{Chosen, Pool},
     },
 };

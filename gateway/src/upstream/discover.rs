@@ -5,10 +5,9 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use chassis::rpc::{Target, Targets};
 use http::uri::Authority;
 use tokio::time::timeout;
-
-use super::targets::{Target, Targets};
 
 /// For one name.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);

@@ -26,9 +26,8 @@ mod pipe;
 mod policy;
 pub(crate) mod pool;
 mod retry;
-mod targets;
 
-use chassis::{lifecycle::Lifecycle, service_token::ServiceToken};
+use chassis::{lifecycle::Lifecycle, rpc::Targets, service_token::ServiceToken};
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
     auth::v1::{
@@ -47,7 +46,6 @@ pub use self::{
     onward::Onward,
     pipe::{Instance, Pipe},
     policy::Rules,
-    targets::Targets,
 };
 
 /// A page of 1,000 events with long descriptions fits.

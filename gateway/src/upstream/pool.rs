@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::lifecycle::Lifecycle;
+use chassis::{lifecycle::Lifecycle, rpc::Targets};
 use futures::future::BoxFuture;
 use http::uri::Authority;
 use tokio::time::{Instant, sleep};
@@ -25,7 +25,6 @@ use super::{
     gate::{Stand, Ticket},
     member::Turn,
     policy::Rules,
-    targets::Targets,
 };
 
 /// From one look at the names to the next.

@@ -85,7 +85,7 @@ impl Process {
         let lifecycle = Lifecycle::new();
         let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listeners = Listeners { grpc: bind().await, admin: Some(bind().await) };
-        let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap())).unwrap();
+        let channel = channel(&format!("http://{}", listeners.grpc.local_addr().unwrap()).parse().unwrap());
         let running = tokio::spawn(notification_service::run(config, listeners, lifecycle.clone()));
         Self { channel, lifecycle, token, running }
     }

@@ -61,7 +61,7 @@ impl World {
         let allowed = allowed.iter().map(|range| range.parse().unwrap()).collect();
         let client = Client::new(allowed, resolver, trust(None).unwrap());
         let store = Store::new(self.pool.clone());
-        let calendar = CalendarClient::new(channel(&self.address).unwrap(), ServiceToken::random());
+        let calendar = CalendarClient::new(channel(&self.address.parse().unwrap()), ServiceToken::random());
         let handlers = Handlers::all(store.clone(), client, &calendar);
         let named = [(calendar::LANE, calendar::AT_ONCE)];
         let lanes = Lanes::new(self.at_once.0, self.at_once.1, &named);
@@ -177,7 +177,7 @@ fn service(pool: &PgPool, address: &str) -> Service {
     Service {
         store: Store::new(pool.clone()),
         alarm: Alarm::default(),
-        calendar: CalendarClient::new(channel(address).unwrap(), ServiceToken::random()),
+        calendar: CalendarClient::new(channel(&address.parse().unwrap()), ServiceToken::random()),
         guard: Guard::new(vec![home]),
         timers_public: false,
     }

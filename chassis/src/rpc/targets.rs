@@ -11,7 +11,7 @@ pub struct Targets(Vec<Target>);
 
 /// One part of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub enum Target {
     /// `http://host:port`: one instance.
     At(Authority),
     /// `dns:///host:port`: as many as the name has addresses.
@@ -23,16 +23,22 @@ pub(super) enum Target {
     },
 }
 
+/// None of the forms.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("must be like http://host:port or dns:///name:port, several separated by commas")]
+pub struct InvalidTarget;
+
 // === impl Targets ===
 
 impl Targets {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Target> {
+    /// Its parts, as they were said.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
         self.0.iter()
     }
 }
 
 impl FromStr for Targets {
-    type Err = &'static str;
+    type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map(Self)
@@ -54,24 +60,41 @@ impl fmt::Debug for Targets {
 
 // === impl Target ===
 
+impl Target {
+    /// The name or address, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::At(authority) => authority.host().trim_start_matches('[').trim_end_matches(']'),
+            Self::Dns { host, .. } => host,
+        }
+    }
+
+    /// The port; 80 where none was said.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::At(authority) => authority.port_u16().unwrap_or(80),
+            Self::Dns { port, .. } => *port,
+        }
+    }
+}
+
 impl FromStr for Target {
-    type Err = &'static str;
+    type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORMS: &str = "must be like http://host:port or dns:///name:port, several separated by commas";
         if let Some(name) = text.strip_prefix("dns:///") {
-            let (host, port) = name.rsplit_once(':').ok_or(FORMS)?;
-            let port = port.parse().map_err(|_| FORMS)?;
+            let (host, port) = name.rsplit_once(':').ok_or(InvalidTarget)?;
+            let port = port.parse().map_err(|_| InvalidTarget)?;
             let is_name =
                 !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-            return if is_name { Ok(Self::Dns { host: host.to_owned(), port }) } else { Err(FORMS) };
+            return if is_name { Ok(Self::Dns { host: host.to_owned(), port }) } else { Err(InvalidTarget) };
         }
-        let uri: Uri = text.parse().map_err(|_| FORMS)?;
+        let uri: Uri = text.parse().map_err(|_| InvalidTarget)?;
         let bare = uri.path() == "/" && uri.query().is_none();
         let authority = uri.authority().filter(|at| bare && !at.as_str().contains('@'));
         match (uri.scheme_str(), authority) {
             (Some("http"), Some(authority)) => Ok(Self::At(authority.clone())),
-            _ => Err(FORMS),
+            _ => Err(InvalidTarget),
         }
     }
 }
