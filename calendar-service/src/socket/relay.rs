@@ -28,8 +28,8 @@ pub(super) async fn relay(hub: Arc<Hub>) {
     let mut ticks = interval(hub.limits.look_often);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looked = Instant::now();
-    // The first look: what was committed before this instance listened.
-    let mut missed = true;
+    // The first look, at once: what was committed before this instance listened.
+    let (mut missed, mut may_look) = (true, looked);
     loop {
         tokio::select! {
             heard = feed.recv() => match heard {
@@ -50,9 +50,10 @@ pub(super) async fn relay(hub: Arc<Hub>) {
             _ = ticks.tick() => {
                 missed |= !hub.service.bus.is_healthy() || looked.elapsed() >= hub.limits.look_every;
             }
-            () = sleep_until(looked + LOOKS_APART), if missed => {
+            () = sleep_until(may_look), if missed => {
                 missed = false;
                 looked = Instant::now();
+                may_look = looked + LOOKS_APART;
                 look(&hub).await;
             }
             () = hub.emptied() => return,
