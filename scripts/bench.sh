@@ -8,7 +8,7 @@ cd "$root"
 program=$1
 shift
 need_cargo
-ensure postgres
+ensure postgres redis
 # The queries are checked against the committed metadata: a build needs no database.
 case "$program" in
 bench-relay)

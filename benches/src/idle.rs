@@ -40,7 +40,7 @@ pub async fn run(sockets: usize, goals: &mut Goals) -> Result<()> {
         ["at", "sockets", "calendar-service KB a socket", "gateway KB a socket"],
     );
 
-    let direct = Memory::gather(&system, system.socket_address, &names, &accounts).await?;
+    let direct = Memory::gather(&system, system.socket_addresses[0], &names, &accounts).await?;
     direct.add_to(&mut table, "own listener");
     goals.add("calendar-service memory an idle socket", "KB", Goal::AtMost(GOAL), direct.calendar);
 
@@ -65,9 +65,9 @@ impl Memory {
         accounts: &[Account],
     ) -> Result<Self> {
         // What the first socket costs once (pools, the memory of a password hash) is not theirs.
-        Crowd::gather(address, &rooms[..1], accounts).await?.leave().await;
+        Crowd::gather(&[address], &rooms[..1], accounts).await?.leave().await;
         let before = (system.calendar().memory()?, system.gateway().memory()?);
-        let crowd = Crowd::gather(address, rooms, accounts).await?;
+        let crowd = Crowd::gather(&[address], rooms, accounts).await?;
         sleep(SETTLE).await;
         let after = (system.calendar().memory()?, system.gateway().memory()?);
         let sockets = crowd.sockets();

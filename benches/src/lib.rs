@@ -29,6 +29,7 @@ pub mod machine;
 pub mod postgres;
 pub mod process;
 pub mod read;
+pub mod redis;
 pub mod relay;
 pub mod room;
 pub mod service;

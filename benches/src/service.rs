@@ -58,8 +58,19 @@ impl Service {
         admin: SocketAddr,
         settings: &[(&str, String)],
     ) -> Result<Self> {
+        Self::start_one(name, name, folder, admin, settings)
+    }
+
+    /// Likewise one of several, whose log has the name `instance`.
+    pub fn start_one(
+        name: &'static str,
+        instance: &str,
+        folder: &Path,
+        admin: SocketAddr,
+        settings: &[(&str, String)],
+    ) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name(name);
-        let log = folder.join(format!("{name}.log"));
+        let log = folder.join(format!("{instance}.log"));
         let output = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         let child = Command::new(&program)
             .arg("serve")

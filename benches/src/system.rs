@@ -15,6 +15,7 @@ use crate::{
     machine,
     postgres::Postgres,
     process::Process,
+    redis::Redis,
     service::{Service, free_addresses},
 };
 
@@ -24,18 +25,18 @@ const UNLIMITED: u32 = 100_000_000;
 /// Frames a second from one socket, likewise.
 const SOCKET_FRAMES: u32 = 10_000;
 
-/// PostgreSQL, auth-service, calendar-service and gateway.
+/// PostgreSQL, auth-service, one or more of calendar-service, and a gateway.
 #[derive(Debug)]
 pub struct System {
     /// The database server.
     pub postgres: Postgres,
     /// Where the gateway listens.
     pub gateway_address: SocketAddr,
-    /// Where calendar-service listens for sockets.
-    pub socket_address: SocketAddr,
+    /// Where each calendar-service listens for sockets.
+    pub socket_addresses: Vec<SocketAddr>,
     /// auth-service's gRPC.
     pub auth_uri: String,
-    /// calendar-service's gRPC.
+    /// The first calendar-service's gRPC.
     pub calendar_uri: String,
     /// Where activity-service is looked for; a program that needs it starts it there.
     pub activity_grpc: SocketAddr,
@@ -50,7 +51,9 @@ pub struct System {
     /// Logs and data.
     pub folder: PathBuf,
     auth: Service,
-    calendar: Service,
+    calendars: Vec<Service>,
+    /// What several of calendar-service tell each other by.
+    redis: Option<Redis>,
     gateway: Service,
     // Of the folder, for as long as the run takes.
     _lock: File,
@@ -63,7 +66,7 @@ pub struct CpuTimes {
     pub gateway: Duration,
     /// auth-service.
     pub auth: Duration,
-    /// calendar-service.
+    /// calendar-service, all instances.
     pub calendar: Duration,
     /// PostgreSQL, all its processes.
     pub postgres: Duration,
@@ -74,8 +77,13 @@ pub struct CpuTimes {
 // === impl System ===
 
 impl System {
-    /// Starts everything anew under `target/bench/NAME`.
+    /// Starts everything anew under `target/bench/NAME`, one of each.
     pub async fn start(name: &str) -> Result<Self> {
+        Self::start_several(name, 1).await
+    }
+
+    /// Likewise, with so many of calendar-service, and a Redis between several.
+    pub async fn start_several(name: &str, instances: usize) -> Result<Self> {
         let descriptors = machine::raise_descriptors();
         let folder = folder()?.join(name);
         fs::create_dir_all(&folder)?;
@@ -88,11 +96,8 @@ impl System {
         let token = token_file.display().to_string();
         let [
             auth_grpc,
-            calendar_grpc,
-            socket_address,
             gateway_address,
             auth_admin,
-            calendar_admin,
             gateway_admin,
             activity_grpc,
             activity_admin,
@@ -100,7 +105,12 @@ impl System {
             notification_admin,
         ] = free_addresses()?;
         let auth_uri = format!("http://{auth_grpc}");
-        let calendar_uri = format!("http://{calendar_grpc}");
+        let redis = if instances > 1 { Some(Redis::start(&folder).await?) } else { None };
+        let places = (0..instances).map(|_| free_addresses()).collect::<Result<Vec<[SocketAddr; 3]>>>()?;
+        let list = |at: fn(&[SocketAddr; 3]) -> SocketAddr| {
+            places.iter().map(|place| format!("http://{}", at(place))).collect::<Vec<_>>().join(",")
+        };
+        let (calendar_uris, socket_uris) = (list(|place| place[0]), list(|place| place[1]));
         let data_dir = ("DATA_DIR", folder.display().to_string());
 
         let auth = [
@@ -109,15 +119,12 @@ impl System {
             ("AUTH_GRPC_LISTEN", auth_grpc.to_string()),
             ("AUTH_ADMIN_LISTEN", auth_admin.to_string()),
             ("AUTH_KEY_FILE", folder.join("auth.key").display().to_string()),
-            ("CALENDAR_URL", calendar_uri.clone()),
+            ("CALENDAR_URL", calendar_uris.clone()),
             ("SERVICE_TOKEN_FILE", token.clone()),
         ];
         let calendar = [
             data_dir.clone(),
             ("CALENDAR_DATABASE_URL", postgres.calendar_url()),
-            ("CALENDAR_GRPC_LISTEN", calendar_grpc.to_string()),
-            ("CALENDAR_SOCKET_LISTEN", socket_address.to_string()),
-            ("CALENDAR_ADMIN_LISTEN", calendar_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
             ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
             ("SERVICE_TOKEN_FILE", token.clone()),
@@ -129,9 +136,9 @@ impl System {
             ("GATEWAY_LISTEN", gateway_address.to_string()),
             ("GATEWAY_ADMIN_LISTEN", gateway_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
-            ("CALENDAR_URL", calendar_uri.clone()),
+            ("CALENDAR_URL", calendar_uris),
             ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
-            ("CALENDAR_SOCKET_URL", format!("http://{socket_address}")),
+            ("CALENDAR_SOCKET_URL", socket_uris),
             ("ACTIVITY_URL", format!("http://{activity_grpc}")),
             ("PUBLIC_ORIGIN", format!("http://{gateway_address}")),
             ("SERVICE_TOKEN_FILE", token),
@@ -141,17 +148,28 @@ impl System {
         gateway.extend(names.iter().map(|name| (name.as_str(), UNLIMITED.to_string())));
 
         let mut auth = Service::start("auth-service", &folder, auth_admin, &auth)?;
-        let mut calendar = Service::start("calendar-service", &folder, calendar_admin, &calendar)?;
+        let mut calendars = Vec::with_capacity(instances);
+        for (number, [grpc, socket, admin]) in (1..).zip(&places) {
+            let mut settings = calendar.to_vec();
+            settings.extend([
+                ("CALENDAR_GRPC_LISTEN", grpc.to_string()),
+                ("CALENDAR_SOCKET_LISTEN", socket.to_string()),
+                ("CALENDAR_ADMIN_LISTEN", admin.to_string()),
+            ]);
+            settings.extend(redis.iter().map(|redis| ("REDIS_URL", redis.url())));
+            let instance = format!("calendar-service-{number}");
+            calendars.push(Service::start_one("calendar-service", &instance, &folder, *admin, &settings)?);
+        }
         let mut gateway = Service::start("gateway", &folder, gateway_admin, &gateway)?;
-        for service in [&mut auth, &mut calendar, &mut gateway] {
+        for service in [&mut auth].into_iter().chain(&mut calendars).chain([&mut gateway]) {
             service.ready().await?;
         }
         Ok(Self {
             postgres,
             gateway_address,
-            socket_address,
+            socket_addresses: places.iter().map(|[_, socket, _]| *socket).collect(),
             auth_uri,
-            calendar_uri,
+            calendar_uri: format!("http://{}", places[0][0]),
             activity_grpc,
             activity_admin,
             notification_grpc,
@@ -159,7 +177,8 @@ impl System {
             token_file,
             folder,
             auth,
-            calendar,
+            calendars,
+            redis,
             gateway,
             _lock: lock,
         })
@@ -170,15 +189,18 @@ impl System {
         Ok(CpuTimes {
             gateway: self.gateway.process().cpu_time()?,
             auth: self.auth.process().cpu_time()?,
-            calendar: self.calendar.process().cpu_time()?,
+            calendar: self
+                .calendars
+                .iter()
+                .try_fold(Duration::ZERO, |sum, calendar| anyhow::Ok(sum + calendar.process().cpu_time()?))?,
             postgres: self.postgres.process().family_cpu_time()?,
             load: Process::current().cpu_time()?,
         })
     }
 
-    /// calendar-service's process.
-    pub const fn calendar(&self) -> Process {
-        self.calendar.process()
+    /// The first calendar-service's process.
+    pub fn calendar(&self) -> Process {
+        self.calendars[0].process()
     }
 
     /// The gateway's process.
@@ -188,8 +210,11 @@ impl System {
 
     /// Ends everything, the gateway first.
     pub async fn stop(self) -> Result<()> {
-        for service in [self.gateway, self.calendar, self.auth] {
+        for service in [self.gateway].into_iter().chain(self.calendars).chain([self.auth]) {
             service.stop().await?;
+        }
+        if let Some(redis) = self.redis {
+            redis.stop().await?;
         }
         self.postgres.stop().await
     }

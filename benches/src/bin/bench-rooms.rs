@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use load_benches::{fan_out, goal::Goals, idle, interrupt::or_interrupted};
+use load_benches::{
+    fan_out::{self, Load},
+    goal::Goals,
+    idle,
+    interrupt::or_interrupted,
+};
 
 /// Prints how many kept messages calendar-service delivers per CPU-second, and
 /// what a socket that says nothing holds in memory.
@@ -19,6 +24,9 @@ struct Settings {
     /// Rooms that talk, of 100 sockets each.
     #[arg(long, default_value_t = 10)]
     rooms: usize,
+    /// Instances of calendar-service that share the rooms, beside one alone; 1 leaves that part out.
+    #[arg(long, default_value_t = 3)]
+    instances: usize,
     /// Sockets that say nothing; 0 leaves that part out.
     #[arg(long, default_value_t = 10_000)]
     idle: usize,
@@ -33,7 +41,8 @@ async fn run(settings: Settings) -> Result<()> {
     let mut goals = Goals::new();
     let time = Duration::from_secs(settings.seconds);
     if settings.rooms > 0 {
-        fan_out::run(settings.rooms, settings.rounds, time, &mut goals).await?;
+        let load = Load { rooms: settings.rooms, rounds: settings.rounds, time };
+        fan_out::run(load, settings.instances, &mut goals).await?;
     }
     if settings.idle > 0 {
         idle::run(settings.idle, &mut goals).await?;

@@ -72,9 +72,10 @@ impl AddAssign for Talk {
 impl Crowd {
     /// Fills the rooms (calendars that exist, by name): the first [`ACCOUNTS`]
     /// accounts go into the first room, the next into the second.
-    pub async fn gather(address: SocketAddr, rooms: &[String], accounts: &[Account]) -> Result<Self> {
+    /// Each room's sockets are spread over `doors`.
+    pub async fn gather(doors: &[SocketAddr], rooms: &[String], accounts: &[Account]) -> Result<Self> {
         let groups = rooms.iter().zip(accounts.chunks_exact(ACCOUNTS));
-        let filling = groups.map(|(name, accounts)| fill(address, name.clone(), accounts.to_vec()));
+        let filling = groups.map(|(name, accounts)| fill(doors, name.clone(), accounts.to_vec()));
         let filled: Vec<_> = stream::iter(filling).buffered(AT_ONCE).try_collect().await?;
         let mut crowd = Self { rooms: Vec::new(), listeners: JoinSet::new() };
         for (room, sockets) in filled {
@@ -160,14 +161,16 @@ async fn say(room: &Room, senders: &[Sender], number: u64) -> Result<()> {
 
 /// Connects the sockets of one room, one after the other.
 async fn fill(
-    address: SocketAddr,
+    doors: &[SocketAddr],
     name: String,
     accounts: Vec<Account>,
 ) -> Result<(Arc<Room>, Vec<(Sender, Receiver, Inbox)>)> {
     let mut sockets = Vec::with_capacity(MEMBERS);
+    let mut door = doors.iter().cycle();
     for account in &accounts {
         for _ in 0..SOCKETS {
-            sockets.push(join(address, &name, account).await?);
+            let address = door.next().context("there is no door")?;
+            sockets.push(join(*address, &name, account).await?);
         }
     }
     Ok((Arc::new(Room::new(name)), sockets))
