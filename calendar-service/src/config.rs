@@ -188,6 +188,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_variable() {
         for (argument, value, variable) in [
             ("--database-url", "mysql://secret@host/db", "CALENDAR_DATABASE_URL"),
+            ("--replica-urls", "postgres://a@b/c,mysql://secret@host/db", "CALENDAR_REPLICA_URLS"),
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
             ("--notification-url", "/nowhere", "NOTIFICATION_URL"),
             ("--redis-url", "rabbit://:secret@x", "REDIS_URL"),

@@ -7,13 +7,15 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use system_tests::{
     follower::Follower,
-    ledger::Ledger,
+    ledger::{Ledger, Verdict},
     load::{Honesty, Load},
     person::Person,
+    proxy::Proxy,
     services::Service,
-    stack::Stack,
+    stack::{Builder, Stack},
     trio::{Name, Trio},
-    wait::{until, until_within},
+    truth::Truth,
+    wait::{PATIENCE, until, until_within},
 };
 
 /// Acknowledged before and after each fault.
@@ -26,17 +28,34 @@ struct Scene {
     ledger: Arc<Ledger>,
     ann: Person,
     calendar: String,
+    follower: Follower,
+    /// What the follower was not there for.
+    start: i64,
     load: Load,
 }
 
 /// A system that knows all three servers.
-async fn stack(trio: &Trio) -> Result<Stack> {
-    let builder = Stack::builder().databases(trio.databases());
+async fn stack(trio: &Trio, builder: Builder) -> Result<Stack> {
+    let builder = builder.databases(trio.databases());
     let builder = trio.replicas().iter().fold(builder, |builder, (name, urls)| builder.set(name, urls));
     let stack = builder.start().await?;
     // A connection may be lost while a server is asked what it is.
     stack.expect_error("error returned from after_connect");
     Ok(stack)
+}
+
+/// Waits until every service has seen that another server takes writes.
+async fn is_seen_by_all(stack: &Stack) -> Result<()> {
+    for service in ["auth", "calendar", "notification", "activity"] {
+        let label = format!("service=\"{service}\"");
+        until("a former primary that was seen", async || {
+            let metrics = stack.metrics();
+            let mut lines = metrics.lines().filter(|line| line.starts_with("database_former_primaries{"));
+            lines.any(|line| line.contains(&label) && line.ends_with(" 1")).then_some(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 // === impl Scene ===
@@ -46,8 +65,10 @@ impl Scene {
         let ledger = Arc::new(Ledger::open(name)?);
         let ann = stack.person("ann").await?;
         let calendar = ann.create_calendar("Family").await?;
+        let follower = Follower::start(&stack.person("carol").await?, "Family").await?;
+        let start = stack.truth().seqs(&calendar).await?.last().copied().unwrap_or_default();
         let load = Load::start(std::slice::from_ref(&ann), "Family", &ledger, Honesty::Honest);
-        Ok(Self { ledger, ann, calendar, load })
+        Ok(Self { ledger, ann, calendar, follower, start, load })
     }
 
     /// Waits until more was acknowledged and something is under way.
@@ -58,11 +79,32 @@ impl Scene {
         until("something under way", async || (self.ledger.in_flight() > 0).then_some(())).await
     }
 
+    /// Stops the load and holds the ledger against the truth and against who listened.
+    async fn end(self, stack: &Stack) -> Result<Verdict> {
+        self.load.stop().await?;
+        stack.truth().settles().await?;
+        let mut verdict = self.ledger.judge(&written(stack.truth()).await?);
+        let seqs = stack.truth().seqs(&self.calendar).await?;
+        let last = seqs.last().copied().unwrap_or_default();
+        ensure!(seqs.iter().copied().eq(1..=last), "the log has gaps: {seqs:?}");
+        self.follower.reaches(last).await?;
+        verdict.hear("carol", &self.follower.seqs(), self.start + 1..=last);
+        Ok(verdict)
+    }
+
     /// What was answered so far with anything but a yes. Somebody may wait for an answer.
     fn without_success(&self) -> usize {
         let verdict = self.ledger.judge(&[]);
         (verdict.refused + verdict.unknown).saturating_sub(self.ledger.in_flight())
     }
+}
+
+/// What is there of what the ledger knows.
+async fn written(truth: &Truth) -> Result<Vec<String>> {
+    let mut there = truth.event_names().await?;
+    there.retain(|name| !name.starts_with("entry "));
+    there.extend(truth.messages().await?);
+    Ok(there)
 }
 
 /// How many reads could have been served by a standby, by what became of them.
@@ -113,11 +155,8 @@ impl Diarist {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acked_is_lost_when_a_standby_and_then_the_primary_is_killed() -> Result<()> {
     let mut trio = Trio::start("failover").await?;
-    let mut stack = stack(&trio).await?;
+    let mut stack = stack(&trio, Stack::builder()).await?;
     let scene = Scene::set(&stack, "failover").await?;
-    let carol = stack.person("carol").await?;
-    let follower = Follower::start(&carol, "Family").await?;
-    let start = stack.truth().seqs(&scene.calendar).await?.last().copied().unwrap_or_default();
     let mut diarist = Diarist::new(&stack, "dave").await?;
     scene.is_busy(FLOWING).await?;
 
@@ -149,16 +188,7 @@ async fn nothing_acked_is_lost_when_a_standby_and_then_the_primary_is_killed() -
     // The old primary comes back as one, and everybody knows; also whoever starts now.
     trio.start_again(Name::First).await?;
     let untouched = trio.next_transaction(Name::First).await?;
-    for service in ["auth", "calendar", "notification", "activity"] {
-        until("a former primary that was seen", async || {
-            let metrics = stack.metrics();
-            let mut lines = metrics.lines().filter(|line| line.starts_with("database_former_primaries{"));
-            lines
-                .any(|line| line.contains(&format!("service=\"{service}\"")) && line.ends_with(" 1"))
-                .then_some(())
-        })
-        .await?;
-    }
+    is_seen_by_all(&stack).await?;
     scene.is_busy(FLOWING).await?;
     stack.restart(Service::Calendar).await?;
     scene.is_busy(FLOWING).await.context("after a restart")?;
@@ -172,26 +202,58 @@ async fn nothing_acked_is_lost_when_a_standby_and_then_the_primary_is_killed() -
     })
     .await?;
 
-    scene.load.stop().await?;
-    stack.truth().settles().await?;
+    let verdict = scene.end(&stack).await?;
     let touched = trio.next_transaction(Name::First).await?;
     ensure!(touched == untouched, "{} transactions on the former primary", touched - untouched);
-    let mut there = stack.truth().event_names().await?;
-    there.retain(|name| !name.starts_with("entry "));
-    there.extend(stack.truth().messages().await?);
-    let mut verdict = scene.ledger.judge(&there);
-    let seqs = stack.truth().seqs(&scene.calendar).await?;
-    let last = seqs.last().copied().unwrap_or_default();
-    ensure!(seqs.iter().copied().eq(1..=last), "the log has gaps: {seqs:?}");
-    follower.reaches(last).await?;
-    verdict.hear("carol", &follower.seqs(), start + 1..=last);
     verdict.must_be_clean(7 * BUSY)
+}
+
+/// The network to the primary swallows everything, for long enough that another one is promoted, and then
+/// gives it back: nobody was told that the connections are dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_cut_off_and_comes_back_is_left_alone() -> Result<()> {
+    let mut trio = Trio::start("failover_cut_off").await?;
+    let proxy = Proxy::start(trio.databases().address()?).await?;
+    let (auth, calendar) = trio.databases().through(proxy.address());
+    let builder = Stack::builder()
+        .set("AUTH_DATABASE_URL", &auth)
+        .set("CALENDAR_DATABASE_URL", &calendar)
+        // So few that all of them hang.
+        .set("CALENDAR_DATABASE_CONNECTIONS", "4");
+    let mut stack = stack(&trio, builder).await?;
+    let scene = Scene::set(&stack, "failover_cut_off").await?;
+    let erin = stack.person("erin").await?;
+    scene.is_busy(FLOWING).await?;
+    proxy.freeze();
+    until("a refusal", async || (scene.without_success() > 0).then_some(())).await?;
+    let (ahead, behind) = trio.by_progress().await?;
+    trio.promote(ahead).await?;
+    trio.follow(behind, ahead).await?;
+    let mut tries = 0;
+    until_within(FLOWING, "a write", async || {
+        tries += 1;
+        erin.create_calendar(&format!("Try {tries}")).await.ok()
+    })
+    .await?;
+    scene.is_busy(PATIENCE).await?;
+    stack.trust(trio.truth(ahead)?);
+
+    // What was on its way arrives now, and is answered to nobody.
+    proxy.restore();
+    is_seen_by_all(&stack).await?;
+    scene.is_busy(PATIENCE).await?;
+    let untouched = trio.next_transaction(Name::First).await?;
+    scene.is_busy(PATIENCE).await?;
+    let verdict = scene.end(&stack).await?;
+    let touched = trio.next_transaction(Name::First).await?;
+    ensure!(touched == untouched, "{} transactions on the former primary", touched - untouched);
+    verdict.must_be_clean(4 * BUSY)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_reads_back_in_time() -> Result<()> {
     let trio = Trio::start("failover_lag").await?;
-    let stack = stack(&trio).await?;
+    let stack = stack(&trio, Stack::builder()).await?;
     let mut diarist = Diarist::new(&stack, "dave").await?;
     diarist.write().await?;
     for standby in [Name::A, Name::B] {
@@ -235,10 +297,8 @@ async fn what_a_former_primary_acknowledges_would_be_lost() -> Result<()> {
     load.stop().await?;
     ensure!(trio.next_transaction(Name::First).await? > untouched, "{} wrote nothing", ann.name);
     let truth = trio.truth(ahead)?;
-    let mut there = truth.event_names().await?;
-    there.extend(truth.messages().await?);
+    let verdict = ledger.judge(&written(&truth).await?);
     truth.close().await;
-    let verdict = ledger.judge(&there);
     ensure!(!verdict.lost.is_empty(), "the ledger cannot turn red: {verdict}");
     Ok(())
 }
