@@ -10,7 +10,6 @@ use chassis::{
     rpc::{self, Caller},
     tokens::{RpcKeySource, Verifier},
 };
-use sqlx::PgPool;
 use tokio::time::sleep;
 use tonic::service::Routes;
 
@@ -65,8 +64,9 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
 }
 
 /// The pool of the service's database, not connected yet.
-pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
-    postgres::connect(&config.database_url, config.database_connections).map_err(RunError::Database)
+pub(crate) fn pool(config: &Config) -> Result<postgres::Pool, RunError> {
+    postgres::connect(&config.database_url, &config.replica_urls, config.database_connections)
+        .map_err(RunError::Database)
 }
 
 /// Who is told.

@@ -106,7 +106,7 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn reset(database_url: &SecretString) -> anyhow::Result<()> {
-    relay::reset(chassis::postgres::connect(database_url, 1)?).await?;
+    relay::reset(chassis::postgres::connect(database_url, &[], 1)?).await?;
     tracing::info!("position and followers of the relay are forgotten");
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::{rpc::Targets, service_token::ServiceToken};
+use chassis::{postgres, rpc::Targets, service_token::ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tonic::transport::Uri;
@@ -21,6 +21,9 @@ pub struct Settings {
     /// The service's own database.
     #[arg(long, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
+    /// The other servers of that database, separated by commas: any may become the primary.
+    #[arg(long, env = "ACTIVITY_REPLICA_URLS", hide_env_values = true, value_delimiter = ',')]
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     #[arg(long, env = "ACTIVITY_DATABASE_CONNECTIONS", default_value = "16",
         value_parser = clap::value_parser!(u32).range(2..=1000))]
@@ -59,6 +62,8 @@ pub struct Settings {
 pub struct Config {
     /// The service's own database.
     pub database_url: SecretString,
+    /// The other servers of that database.
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     pub database_connections: u32,
     /// auth-service, gRPC.
@@ -115,6 +120,12 @@ impl Settings {
         Ok(Config {
             notify_url: self.notify_url.as_ref().map(notify_url).transpose()?,
             database_url: self.database_url,
+            replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {
+                invalid(
+                    "ACTIVITY_REPLICA_URLS",
+                    "must be like postgres://user@host:port/database, separated by commas",
+                )
+            })?,
             database_connections: self.database_connections,
             auth_url: self.auth_url,
             notification_url: self.notification_url,

@@ -26,8 +26,7 @@ pub(crate) mod wire;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use chassis::{fault::Fault, lifecycle::Lifecycle};
-use sqlx::PgPool;
+use chassis::{fault::Fault, lifecycle::Lifecycle, postgres::Pool};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, Semaphore},
@@ -76,7 +75,7 @@ impl RelayListeners {
 pub type RelayAddresses = (Option<SocketAddr>, Option<SocketAddr>);
 
 /// Starts the relay's parts on `lifecycle`; they end with it.
-pub fn run(config: RelayConfig, listeners: RelayListeners, pool: PgPool, lifecycle: &Lifecycle) {
+pub fn run(config: RelayConfig, listeners: RelayListeners, pool: Pool, lifecycle: &Lifecycle) {
     if config.role == RelayRole::Off {
         return;
     }
@@ -115,7 +114,7 @@ pub fn run(config: RelayConfig, listeners: RelayListeners, pool: PgPool, lifecyc
 
 /// Forgets position and followers, so that the next stream begins with 1. A
 /// processor that leads notices within a second.
-pub async fn reset(pool: PgPool) -> Result<(), Fault> {
+pub async fn reset(pool: impl Into<Pool>) -> Result<(), Fault> {
     keep::reset(&RelayStore::new(pool)).await
 }
 

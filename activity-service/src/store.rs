@@ -2,8 +2,8 @@
 //!
 //! Lock order: events by id, then devices by id, then notifications by id.
 
-use chassis::fault::Fault;
-use sqlx::{PgPool, PgTransaction};
+use chassis::{fault::Fault, postgres::Pool};
+use sqlx::PgTransaction;
 
 mod census;
 mod column;
@@ -26,7 +26,7 @@ pub use self::{
 /// The database; clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
 }
 
 /// A transaction: everything that hangs off it becomes true at [`Tx::commit`],
@@ -39,12 +39,12 @@ pub struct Tx {
 
 impl Store {
     /// A store over this pool.
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn new(pool: impl Into<Pool>) -> Self {
+        Self { pool: pool.into() }
     }
 
     /// The pool, for the statements of `store/` files.
-    pub const fn pool(&self) -> &PgPool {
+    pub const fn pool(&self) -> &Pool {
         &self.pool
     }
 

@@ -9,7 +9,6 @@ use chassis::{
     rpc::{self, Caller},
     tokens::Verifier,
 };
-use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
@@ -72,12 +71,13 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
 }
 
 /// The pool of the service's database, not connected yet.
-pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
-    postgres::connect(&config.database_url, config.database_connections).map_err(RunError::Database)
+pub(crate) fn pool(config: &Config) -> Result<postgres::Pool, RunError> {
+    postgres::connect(&config.database_url, &config.replica_urls, config.database_connections)
+        .map_err(RunError::Database)
 }
 
 /// The rotation of the keys, on an empty ring of its own.
-pub(crate) fn rotation(config: &Config, pool: PgPool) -> Result<Rotation, RunError> {
+pub(crate) fn rotation(config: &Config, pool: postgres::Pool) -> Result<Rotation, RunError> {
     let seal = SealingKey::from_file(&config.key_file).map_err(RunError::KeyFile)?;
     Ok(Rotation::new(Store::new(pool), Arc::new(seal), KeyRing::default(), config.key_rotation))
 }
@@ -86,7 +86,12 @@ pub(crate) fn rotation(config: &Config, pool: PgPool) -> Result<Rotation, RunErr
 
 impl App {
     /// Wires the parts over `pool`.
-    pub(crate) fn new(config: &Config, pool: PgPool, clock: Arc<dyn Clock>) -> Result<Self, RunError> {
+    pub(crate) fn new(
+        config: &Config,
+        pool: impl Into<postgres::Pool>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RunError> {
+        let pool = pool.into();
         let rotation = rotation(config, pool.clone())?;
         let (store, ring) = (Store::new(pool), rotation.ring());
         let verifier = Verifier::new(Arc::new(ring.clone()), clock);
@@ -139,7 +144,7 @@ impl App {
 
     /// Everything that runs beside the requests. Names are unique in the
     /// process: standalone has every service in one.
-    fn spawn_loops(&self, pool: &PgPool, lifecycle: &Lifecycle) {
+    fn spawn_loops(&self, pool: &postgres::Pool, lifecycle: &Lifecycle) {
         let health = lifecycle.health();
 
         let (on, database, until) = (pool.clone(), health.dependency("auth database"), lifecycle.clone());

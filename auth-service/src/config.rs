@@ -6,7 +6,7 @@ mod place;
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::{rpc::Targets, secrets::read_secret, service_token::ServiceToken};
+use chassis::{postgres, rpc::Targets, secrets::read_secret, service_token::ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -19,6 +19,9 @@ pub struct Settings {
     /// The service's own database.
     #[arg(long, env = "AUTH_DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
+    /// The other servers of that database, separated by commas: any may become the primary.
+    #[arg(long, env = "AUTH_REPLICA_URLS", hide_env_values = true, value_delimiter = ',')]
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     #[arg(long, env = "AUTH_DATABASE_CONNECTIONS", default_value = "16",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -97,6 +100,8 @@ pub enum RegistrationMode {
 pub struct Config {
     /// The service's own database.
     pub database_url: SecretString,
+    /// The other servers of that database.
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     pub database_connections: u32,
     /// Seals the signing keys; made when absent.
@@ -147,6 +152,12 @@ impl Settings {
             notification_url: self.notification_url,
             activity_url: self.activity_url,
             database_url: self.database_url,
+            replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {
+                invalid(
+                    "AUTH_REPLICA_URLS",
+                    "must be like postgres://user@host:port/database, separated by commas",
+                )
+            })?,
             database_connections: self.database_connections,
             service_token,
             login: LoginLimits {

@@ -20,9 +20,9 @@ mod ticket;
 
 use std::time::Duration;
 
-use chassis::{fault::Fault, idempotency::Idempotency};
+use chassis::{fault::Fault, idempotency::Idempotency, postgres::Pool};
 use jiff::Timestamp;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Postgres, Transaction};
 
 pub use self::login_guess::GuessLimit;
 pub(crate) use self::{
@@ -37,7 +37,7 @@ pub(crate) use self::{
 /// The tables of this service. Clones share one pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    pool: PgPool,
+    pool: Pool,
     idempotency: Idempotency,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Tx {
 
 impl Store {
     /// The tables behind `pool`.
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { idempotency: Idempotency::new(pool.clone(), "auth"), pool }
     }
 

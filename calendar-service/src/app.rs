@@ -11,7 +11,6 @@ use chassis::{
     tokens::{RpcKeySource, Verifier},
 };
 use secrecy::ExposeSecret as _;
-use sqlx::PgPool;
 use tokio::time::sleep;
 use tonic::service::Routes;
 
@@ -95,13 +94,14 @@ fn bus(config: &Config, lifecycle: &Lifecycle) -> Result<Arc<dyn RoomBus>, RunEr
 }
 
 /// The pool of the service's database, not connected yet.
-pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
-    postgres::connect(&config.database_url, config.database_connections).map_err(RunError::Database)
+pub(crate) fn pool(config: &Config) -> Result<postgres::Pool, RunError> {
+    postgres::connect(&config.database_url, &config.replica_urls, config.database_connections)
+        .map_err(RunError::Database)
 }
 
 /// Everything that runs beside the requests. Names are unique in the process:
 /// standalone has every service in one.
-fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &PgPool) {
+fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &postgres::Pool) {
     let lifecycle = &service.lifecycle;
     let health = lifecycle.health();
     let database = health.dependency("database");

@@ -60,7 +60,7 @@ pub async fn since(
     }
     let limit = read_limit(limit, DEFAULT, LONGEST)?;
     let place = service.store.membership(calendar_id, caller.account_id).await?.ok_or_else(not_found)?;
-    let changes = service.store.changes_after(calendar_id, since, limit).await?;
+    let changes = service.store.changes_for(&place, since, limit).await?;
     let frames: Vec<_> = changes.iter().map(|change| frame(change, &place.calendar_name)).collect();
     let newest = changes.last().map_or(0, |change| change.seq);
     Ok(ChangePage { frames, last_seq: place.last_seq.max(newest) })

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _};
 
-use chassis::{rpc::Targets, service_token::ServiceToken};
+use chassis::{postgres, rpc::Targets, service_token::ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -15,6 +15,9 @@ pub struct Settings {
     /// The service's own database.
     #[arg(long, env = "CALENDAR_DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
+    /// The other servers of that database, separated by commas: any may become the primary.
+    #[arg(long, env = "CALENDAR_REPLICA_URLS", hide_env_values = true, value_delimiter = ',')]
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     #[arg(long, env = "CALENDAR_DATABASE_CONNECTIONS", default_value = "24",
         value_parser = clap::value_parser!(u32).range(2..=1000))]
@@ -63,6 +66,8 @@ pub struct Settings {
 pub struct Config {
     /// The service's own database.
     pub database_url: SecretString,
+    /// The other servers of that database.
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     pub database_connections: u32,
     /// auth-service, gRPC.
@@ -104,6 +109,12 @@ impl Settings {
         }
         Ok(Config {
             database_url: self.database_url,
+            replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {
+                invalid(
+                    "CALENDAR_REPLICA_URLS",
+                    "must be like postgres://user@host:port/database, separated by commas",
+                )
+            })?,
             database_connections: self.database_connections,
             auth_url: self.auth_url,
             notification_url: self.notification_url,
@@ -170,6 +181,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_variable() {
         for (argument, value, variable) in [
             ("--database-url", "mysql://secret@host/db", "CALENDAR_DATABASE_URL"),
+            ("--replica-urls", "postgres://a@b/c,mysql://secret@host/db", "CALENDAR_REPLICA_URLS"),
             ("--auth-url", "127.0.0.1:50051", "AUTH_URL"),
             ("--notification-url", "/nowhere", "NOTIFICATION_URL"),
             ("--redis-url", "rabbit://:secret@x", "REDIS_URL"),

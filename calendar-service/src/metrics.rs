@@ -29,6 +29,7 @@ pub(crate) fn describe() {
     describe_gauge!("password_hashes_waiting", "Hashes of calendar passwords that wait for their turn.");
     describe_histogram!("password_hash_seconds", "How long such a hash took, waiting not counted.");
     describe_counter!("inbox_deliveries_total", "What was delivered to us, by kind and outcome.");
+    describe_counter!("calendar_standby_reads_total", "Reads that a standby could have served, by outcome.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
     counter!("handler_panics_total", "service" => "calendar").increment(0);
     counter!("calendar_sagas_parked_total", "service" => "calendar").increment(0);

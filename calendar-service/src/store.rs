@@ -5,8 +5,8 @@
 //! of one calendar take turns, writers of different calendars never wait for
 //! each other.
 
-use chassis::{fault::Fault, idempotency::Idempotency};
-use sqlx::{PgPool, PgTransaction};
+use chassis::{fault::Fault, idempotency::Idempotency, postgres::Pool};
+use sqlx::PgTransaction;
 
 mod barred;
 mod calendar;
@@ -27,6 +27,7 @@ mod password_try;
 mod recent_reminder;
 mod room;
 mod saga;
+mod standby;
 mod sweep;
 
 pub(crate) use self::event::etag;
@@ -35,7 +36,7 @@ pub use self::{
     delivery::DeliveryScope,
     event::{EventRow, StoredEvent},
     event_reminder::{KnownReminders, Place, RemindedEvent},
-    event_window::Window,
+    event_window::{Window, WindowPage},
     inbox::{INBOX_ENTRIES, NewEntry},
     member::MemberRow,
     outbox::{Lane, OutboxRow},
@@ -46,7 +47,7 @@ pub use self::{
 /// The database; clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
     idempotency: Idempotency,
 }
 
@@ -60,7 +61,8 @@ pub struct Tx {
 
 impl Store {
     /// A store over this pool.
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: impl Into<Pool>) -> Self {
+        let pool = pool.into();
         Self { idempotency: Idempotency::new(pool.clone(), "calendar"), pool }
     }
 
@@ -70,7 +72,7 @@ impl Store {
     }
 
     /// The pool, for the statements of `store/` files.
-    pub const fn pool(&self) -> &PgPool {
+    pub const fn pool(&self) -> &Pool {
         &self.pool
     }
 

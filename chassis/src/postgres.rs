@@ -1,17 +1,21 @@
-//! PostgreSQL: pools with bounds, migrations under a lock, errors as faults.
+//! PostgreSQL: pools with bounds that find their primary, migrations under a
+//! lock, errors as faults.
 
+mod choice;
+mod fleet;
+mod pool;
 mod watch;
 
 use std::{str::FromStr as _, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    PgPool,
     error::DatabaseError,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use self::fleet::Fleet;
 use crate::{
     backoff::Backoff,
     fault::{Fault, Reason},
@@ -19,7 +23,7 @@ use crate::{
     lifecycle::Lifecycle,
 };
 
-pub use self::watch::watch;
+pub use self::{pool::Pool, watch::watch};
 
 /// How long a request waits for a connection; sqlx's own default is 30 s.
 const ACQUIRE: Duration = Duration::from_secs(1);
@@ -27,30 +31,71 @@ const ACQUIRE: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(1);
 
 /// A pool that connects when first used, so that a service starts without its
-/// database. Every statement is bounded to one second by the server.
-pub fn connect(url: &SecretString, max_connections: u32) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?
-        .application_name("shared-calendar")
-        .options([("statement_timeout", "1000"), ("idle_in_transaction_session_timeout", "5000")]);
-    Ok(PgPoolOptions::new()
+/// database. Every statement is bounded to one second by the server. `replicas` are
+/// the other servers of the same database: any of them may become the primary.
+pub fn connect(
+    url: &SecretString,
+    replicas: &[SecretString],
+    max_connections: u32,
+) -> Result<Pool, sqlx::Error> {
+    connect_with(url, replicas, max_connections, &[])
+}
+
+/// [`connect`] with settings for each connection.
+pub fn connect_with(
+    url: &SecretString,
+    replicas: &[SecretString],
+    max_connections: u32,
+    settings: &[(&str, &str)],
+) -> Result<Pool, sqlx::Error> {
+    let options = |url: &SecretString| {
+        let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("shared-calendar");
+        let bounds = [("statement_timeout", "1000"), ("idle_in_transaction_session_timeout", "5000")];
+        Ok::<_, sqlx::Error>(options.options(bounds).options(settings.iter().copied()))
+    };
+    if !replicas.is_empty() {
+        let servers = std::iter::once(url).chain(replicas).map(options).collect::<Result<_, _>>()?;
+        return Ok(Pool::of(Fleet::new(servers, max_connections)));
+    }
+    let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE)
         .test_before_acquire(false)
-        .connect_lazy_with(options))
+        .connect_lazy_with(options(url)?);
+    Ok(pool.into())
+}
+
+/// The addresses of replicas as an operator gives them, without empty ones; none when
+/// one of them is no address.
+pub fn replicas(urls: Vec<SecretString>) -> Option<Vec<SecretString>> {
+    let given: Vec<_> = urls.into_iter().filter(|url| !url.expose_secret().is_empty()).collect();
+    given.iter().all(is_url).then_some(given)
+}
+
+/// Whether this is an address of PostgreSQL; sqlx takes any scheme.
+fn is_url(url: &SecretString) -> bool {
+    let url = url.expose_secret();
+    let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    is_postgres && PgConnectOptions::from_str(url).is_ok()
 }
 
 /// Brings the schema up to date, waiting for the database as long as it takes,
-/// then watches that it answers. Ends with the soft stop. Migrations of several
+/// then watches that it answers; all the while it follows the primary where there are
+/// several servers. Ends with the soft stop. Migrations of several
 /// instances take turns under sqlx's advisory lock.
-pub async fn prepare(pool: PgPool, migrator: &'static Migrator, database: Dependency, lifecycle: Lifecycle) {
+pub async fn prepare(pool: Pool, migrator: &'static Migrator, database: Dependency, lifecycle: Lifecycle) {
+    tokio::join!(pool.follow(&lifecycle), tend(&pool, migrator, &database, &lifecycle));
+}
+
+async fn tend(pool: &Pool, migrator: &'static Migrator, database: &Dependency, lifecycle: &Lifecycle) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-    while let Err(error) = migrate(&pool, migrator).await {
+    while let Err(error) = migrate(pool, migrator).await {
         database.down(error.to_string());
         let delay = backoff.next_delay(&mut rand::rng());
         tokio::select! { () = tokio::time::sleep(delay) => {}, () = lifecycle.draining() => return }
     }
     while !lifecycle.is_draining() {
-        match probe(&pool).await {
+        match probe(pool).await {
             Ok(()) => database.up(),
             Err(error) => database.down(error.reason.as_str()),
         }
@@ -59,7 +104,9 @@ pub async fn prepare(pool: PgPool, migrator: &'static Migrator, database: Depend
 }
 
 /// Applies what is missing. Migrations may take longer than a request's statement.
-pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
+pub async fn migrate(pool: &Pool, migrator: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
+    // Whoever migrates by hand follows nobody.
+    pool.look().await;
     let mut connection = pool.acquire().await?;
     sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
     // Not `run`: its future is not `Send` for every lifetime (`Acquire` is not
@@ -71,7 +118,7 @@ pub async fn migrate(pool: &PgPool, migrator: &Migrator) -> Result<(), sqlx::mig
 }
 
 /// Whether the database answers right now, within a second.
-pub async fn probe(pool: &PgPool) -> Result<(), Fault> {
+pub async fn probe(pool: &Pool) -> Result<(), Fault> {
     let answer = sqlx::query("select 1").execute(pool);
     match tokio::time::timeout(ACQUIRE, answer).await {
         Ok(Ok(_)) => Ok(()),

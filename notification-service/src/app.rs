@@ -10,7 +10,6 @@ use chassis::{
     rpc::{self, Caller},
     tokens::{RpcKeySource, Verifier},
 };
-use sqlx::PgPool;
 use tokio::time::sleep;
 use tonic::service::Routes;
 
@@ -62,27 +61,25 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
 }
 
 /// The pool of the service's database, not connected yet.
-pub(crate) fn pool(config: &Config) -> Result<PgPool, RunError> {
-    let pool = postgres::connect(&config.database_url, config.database_connections);
-    let pool = pool.map_err(RunError::Database)?;
+pub(crate) fn pool(config: &Config) -> Result<postgres::Pool, RunError> {
     // Every statement here is about the beginning of an index, or about rows named
     // one by one, and is to be planned like that: what is due lies where the
     // statistics see next to nothing, so that the planner would rather read and
     // sort the whole backlog, or the whole table, at each claim.
-    let options = (*pool.connect_options()).clone().options([
+    let plans = [
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_bitmapscan", "off"),
         ("enable_seqscan", "off"),
         ("jit", "off"),
-    ]);
-    pool.set_connect_options(options);
-    Ok(pool)
+    ];
+    postgres::connect_with(&config.database_url, &config.replica_urls, config.database_connections, &plans)
+        .map_err(RunError::Database)
 }
 
 // === impl App ===
 
 impl App {
-    fn new(config: &Config, pool: PgPool) -> Self {
+    fn new(config: &Config, pool: postgres::Pool) -> Self {
         let auth = rpc::channel(&config.auth_url);
         let calendar = rpc::channel(&config.calendar_url);
         let calendar = CalendarClient::new(calendar, config.service_token.clone());
@@ -118,7 +115,7 @@ impl App {
 
     /// Everything that runs beside the requests. Names are unique in the
     /// process: standalone has every service in one.
-    fn spawn_loops(&self, pool: &PgPool, lifecycle: &Lifecycle) {
+    fn spawn_loops(&self, pool: &postgres::Pool, lifecycle: &Lifecycle) {
         let health = lifecycle.health();
         let database = health.dependency("database");
 

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use chassis::{rpc::Targets, service_token::ServiceToken};
+use chassis::{postgres, rpc::Targets, service_token::ServiceToken};
 use ipnet::IpNet;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,6 +23,9 @@ pub struct Settings {
     /// The service's own database.
     #[arg(long, env = "NOTIFICATION_DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
+    /// The other servers of that database, separated by commas: any may become the primary.
+    #[arg(long, env = "NOTIFICATION_REPLICA_URLS", hide_env_values = true, value_delimiter = ',')]
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     #[arg(long, env = "NOTIFICATION_DATABASE_CONNECTIONS", default_value = "16",
         value_parser = clap::value_parser!(u32).range(4..=1000))]
@@ -66,6 +69,8 @@ pub struct Settings {
 pub struct Config {
     /// The service's own database.
     pub database_url: SecretString,
+    /// The other servers of that database.
+    pub replica_urls: Vec<SecretString>,
     /// Connections to it at once.
     pub database_connections: u32,
     /// auth-service, gRPC.
@@ -111,6 +116,12 @@ impl Settings {
         let ca_file = self.webhook_ca_file.as_deref();
         Ok(Config {
             database_url: self.database_url,
+            replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {
+                invalid(
+                    "NOTIFICATION_REPLICA_URLS",
+                    "must be like postgres://user@host:port/database, separated by commas",
+                )
+            })?,
             database_connections: self.database_connections,
             auth_url: self.auth_url,
             calendar_url: self.calendar_url,

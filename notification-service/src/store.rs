@@ -1,8 +1,8 @@
 //! The notification database. One table a file, and what the engine does with
 //! `due_work` in files of its own; a transaction is a value.
 
-use chassis::{fault::Fault, idempotency::Idempotency};
-use sqlx::{PgPool, PgTransaction};
+use chassis::{fault::Fault, idempotency::Idempotency, postgres::Pool};
+use sqlx::PgTransaction;
 
 mod claim;
 mod event_revision;
@@ -24,7 +24,7 @@ pub(crate) use self::{
 /// The database; clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
     idempotency: Idempotency,
 }
 
@@ -38,7 +38,8 @@ pub(crate) struct Tx {
 
 impl Store {
     /// A store over this pool.
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: impl Into<Pool>) -> Self {
+        let pool = pool.into();
         Self { idempotency: Idempotency::new(pool.clone(), "notification"), pool }
     }
 
@@ -48,7 +49,7 @@ impl Store {
     }
 
     /// The pool, for the statements of `store/` files.
-    pub const fn pool(&self) -> &PgPool {
+    pub const fn pool(&self) -> &Pool {
         &self.pool
     }
 

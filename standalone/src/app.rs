@@ -81,7 +81,7 @@ async fn migrate(config: &Config, databases: &Databases) -> Result<(), RunError>
     let activity = (&config.activity_database_url, &databases.activity, &activity_service::MIGRATOR);
     for (given, url, migrator) in [auth, calendar, notification, activity] {
         if given.is_none() {
-            let pool = postgres::connect(url, 1).map_err(MigrateError::from)?;
+            let pool = postgres::connect(url, &[], 1).map_err(MigrateError::from)?;
             postgres::migrate(&pool, migrator).await?;
             pool.close().await;
         }

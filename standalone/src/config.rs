@@ -118,6 +118,19 @@ impl TryFrom<Settings> for Config {
         let activity: activity_service::Settings =
             read([("--database-url", database(&settings.activity_database_url))])?;
         let gateway: gateway::config::Settings = read([])?;
+        for (variable, replicas, url) in [
+            ("AUTH", &auth.replica_urls, &settings.auth_database_url),
+            ("CALENDAR", &calendar.replica_urls, &settings.calendar_database_url),
+            ("NOTIFICATION", &notification.replica_urls, &settings.notification_database_url),
+            ("ACTIVITY", &activity.replica_urls, &settings.activity_database_url),
+        ] {
+            // Nobody replicates the embedded server: one of them would be taken for its successor.
+            if url.is_none() && replicas.iter().any(|url| !url.expose_secret().is_empty()) {
+                return Err(ConfigError::new(format!(
+                    "{variable}_REPLICA_URLS needs {variable}_DATABASE_URL"
+                )));
+            }
+        }
         let token = ServiceToken::random();
         auth.clone().with_token(token.clone()).map_err(ConfigError::new)?;
         calendar.clone().with_token(token.clone()).map_err(ConfigError::new)?;

@@ -105,6 +105,7 @@ async fn settings_that_cannot_be_are_refused_with_64_before_anything_starts() {
         ("SESSION_TTL", "soon"),
         ("SOCKETS_PER_ACCOUNT", "0"),
         ("AUTH_DATABASE_URL", "mysql://secret@host/db"),
+        ("CALENDAR_REPLICA_URLS", "postgres://secret@host/db"),
         ("LOG", "shouting=very"),
     ] {
         let place = Place::new().with(name, value);

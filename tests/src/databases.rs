@@ -32,6 +32,8 @@ enum Server {
     Shared { url: String, names: [String; 4] },
     /// Our own, with the settings that the product gives its embedded server.
     Private { cluster: Cluster, data_dir: DataDir, _folder: TempDir },
+    /// Somebody else's, who ends it.
+    Elsewhere,
 }
 
 // === impl Databases ===
@@ -79,6 +81,11 @@ impl Databases {
         })
     }
 
+    /// Databases that somebody else tends.
+    pub const fn elsewhere(auth: String, calendar: String, notification: String, activity: String) -> Self {
+        Self { auth, calendar, notification, activity, server: Server::Elsewhere }
+    }
+
     /// The same databases through a proxy: for those who are to suffer.
     pub fn through(&self, proxy: SocketAddr) -> (String, String) {
         (replace_host(&self.auth, proxy), replace_host(&self.calendar, proxy))
@@ -116,6 +123,7 @@ impl Databases {
                 }
             }
             Server::Private { cluster, .. } => cluster.stop(crate::wait::PATIENCE).await,
+            Server::Elsewhere => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! the databases through [`truth::Truth`].
 //!
 //! Tests of promises write each attempt to a [`ledger::Ledger`] before it is
-//! sent. Faults come from [`proxy::Proxy`], [`redis_server::RedisServer`],
+//! sent. Faults come from [`proxy::Proxy`], [`redis_server::RedisServer`], [`trio::Trio`],
 //! [`program::Program`] and `chassis::failpoint`. Nothing here sleeps for a
 //! duration: [`wait::until`] looks at a condition until its deadline.
 
@@ -33,5 +33,6 @@ pub mod services;
 pub mod settings;
 pub mod socket;
 pub mod stack;
+pub mod trio;
 pub mod truth;
 pub mod wait;

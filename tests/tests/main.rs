@@ -9,6 +9,7 @@ mod compose;
 mod dashboards;
 mod edge;
 mod events;
+mod failover;
 mod idempotency;
 mod kill;
 mod logins;

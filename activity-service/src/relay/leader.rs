@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chassis::fault::Fault;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -22,13 +22,22 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Who would take the lock; asks again on the same connection.
 #[derive(Debug, Default)]
 pub(crate) struct Candidate {
-    connection: Option<PgConnection>,
+    connection: Option<Line>,
 }
 
 /// The lock, while its connection lives.
 #[derive(Debug)]
 pub(crate) struct Lead {
+    line: Line,
+}
+
+/// A connection of one's own.
+#[derive(Debug)]
+struct Line {
     connection: PgConnection,
+    /// Where it is from: closed when another server is the primary, where others
+    /// take the lock.
+    pool: PgPool,
 }
 
 /// What the leader knows about its lead.
@@ -45,17 +54,16 @@ pub(crate) enum Tenure {
 impl Candidate {
     /// Takes the lock if nobody has it.
     pub(crate) async fn try_take(&mut self, store: &RelayStore) -> Result<Option<Lead>, Fault> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            // It must not go back into the pool, nor be closed for its age.
-            None => store.pool().acquire().await?.detach(),
+        let mut line = match self.connection.take().filter(Line::is_good) {
+            Some(line) => line,
+            None => Line::open(store.pool().current()).await?,
         };
         let asked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, LOCK);
-        let taken = timeout(ANSWER, asked.fetch_one(&mut connection)).await;
+        let taken = timeout(ANSWER, asked.fetch_one(&mut line.connection)).await;
         if taken.map_err(|_| Fault::unavailable("the database"))?? {
-            return Ok(Some(Lead { connection }));
+            return Ok(Some(Lead { line }));
         }
-        self.connection = Some(connection);
+        self.connection = Some(line);
         Ok(None)
     }
 }
@@ -67,14 +75,28 @@ impl Lead {
     pub(crate) async fn watch(mut self, standing: Standing, tenure: watch::Sender<Tenure>) {
         loop {
             sleep(LOOK).await;
-            match timeout(ANSWER, Standing::read(&mut self.connection)).await {
-                Ok(Ok(now)) if now.epoch == standing.epoch => tell(&tenure, now),
+            match timeout(ANSWER, Standing::read(&mut self.line.connection)).await {
+                Ok(Ok(now)) if now.epoch == standing.epoch && self.line.is_good() => tell(&tenure, now),
                 _ => {
                     tenure.send_replace(Tenure::Lost);
                     return;
                 }
             }
         }
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    async fn open(pool: PgPool) -> Result<Self, Fault> {
+        // It must not go back into the pool, nor be closed for its age.
+        Ok(Self { connection: pool.acquire().await?.detach(), pool })
+    }
+
+    /// Whether it leads to the primary, as far as is known.
+    fn is_good(&self) -> bool {
+        !self.pool.is_closed()
     }
 }
 

@@ -3,15 +3,15 @@
 mod part;
 mod state;
 
-use chassis::fault::Fault;
-use sqlx::{PgPool, Postgres, Transaction};
+use chassis::{fault::Fault, postgres::Pool};
+use sqlx::{Postgres, Transaction};
 
 pub(crate) use self::state::{Standing, Summary};
 
 /// The relay's tables. Clones share one pool.
 #[derive(Clone, Debug)]
 pub(crate) struct RelayStore {
-    pool: PgPool,
+    pool: Pool,
 }
 
 /// A unit of work. Dropped without [`Tx::commit`], nothing of it happened.
@@ -24,12 +24,12 @@ pub(crate) struct Tx {
 
 impl RelayStore {
     /// The tables behind `pool`.
-    pub(crate) const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub(crate) fn new(pool: impl Into<Pool>) -> Self {
+        Self { pool: pool.into() }
     }
 
     /// The pool, for a connection of one's own.
-    pub(crate) const fn pool(&self) -> &PgPool {
+    pub(crate) const fn pool(&self) -> &Pool {
         &self.pool
     }
 

@@ -189,6 +189,7 @@ pub(super) fn fault<T: std::fmt::Debug>(answer: Result<T, Status>) -> Fault {
 fn config(key_file: PathBuf) -> Config {
     Config {
         database_url: "postgres://unused".to_owned().into(),
+        replica_urls: Vec::new(),
         database_connections: 5,
         key_file,
         service_token: ServiceToken::random(),

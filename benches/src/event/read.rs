@@ -97,6 +97,8 @@ impl Caller for ReaderAlone {
             .bind(from.map(ToSqlx::to_sqlx))
             .bind(to.map(ToSqlx::to_sqlx))
             .bind(LIMIT)
+            // Of all calendars that the account is in.
+            .bind(None::<Vec<Uuid>>)
             .fetch_all(&self.pool)
             .await?;
         ensure!(rows.len() == self.read.events, "{} events", rows.len());

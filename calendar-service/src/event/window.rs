@@ -13,7 +13,7 @@ use crate::{
     member,
     model::{EventView, Instant, Zone, fold, read_date_time},
     service::Service,
-    store::{EventRow, Window},
+    store::{EventRow, Window, WindowPage},
 };
 
 /// A page without a limit.
@@ -107,8 +107,8 @@ pub async fn page(
         (None, Some(to)) => Window { from: Some(to.plus(-WIDEST)), ..window },
         _ => window,
     };
-    let rows =
-        service.store.events_of(calendar_id, caller.account_id, window, after, i64::from(limit) + 1).await?;
+    let wanted = WindowPage { window, after, limit: i64::from(limit) + 1 };
+    let rows = service.store.events_of(calendar_id, caller.account_id, wanted).await?;
     if rows.is_empty() {
         let place = service.store.membership(calendar_id, caller.account_id).await?;
         place.ok_or_else(calendar::not_found)?;

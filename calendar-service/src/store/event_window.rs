@@ -1,5 +1,6 @@
 //! `events` in a window of time, in the order of their start. Membership is in
-//! the statement: a small read is one round trip.
+//! the statement: where there is no standby to relieve the primary, a small read is one
+//! round trip.
 //!
 //! Windows are half-open and an overlap counts; an event without length counts
 //! at its instant. What is at most a week long starts within the week before
@@ -7,6 +8,7 @@
 //! and began before that range comes from its own small index.
 
 use chassis::fault::Fault;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{EventRow, Store};
@@ -21,72 +23,39 @@ pub struct Window {
     pub to: Option<Instant>,
 }
 
+/// A page of a window: at most `limit` events after the event at `after` (its start and id).
+#[derive(Clone, Copy, Debug)]
+pub struct WindowPage {
+    /// The window.
+    pub window: Window,
+    /// Where the page before ended.
+    pub after: Option<(Instant, Uuid)>,
+    /// The longest page.
+    pub limit: i64,
+}
+
 impl Store {
-    /// A page of one calendar: at most `limit` events after the event at `after`
-    /// (its start and id). Nothing for strangers.
+    /// A page of one calendar. Nothing for strangers. A standby may answer.
     pub async fn events_of(
         &self,
         calendar_id: Uuid,
         account_id: Uuid,
-        window: Window,
-        after: Option<(Instant, Uuid)>,
-        limit: i64,
+        page: WindowPage,
     ) -> Result<Vec<EventRow>, Fault> {
-        let (after_start, after_id) = after.unzip();
-        let rows = sqlx::query_as!(
-            EventRow,
-            r#"
-            select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
-                e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
-                e.all_day as "all_day!", e.location as "location!", e.description as "description!",
-                case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!", e.participant_names as "participant_names!",
-                e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
-                e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
-            from calendars c
-            join members m on m.calendar_id = c.calendar_id and m.account_id = $2
-            join lateral (
-                -- Each part in the order of the index, and no longer than the page.
-                (select * from events near
-                where near.calendar_id = $1 and near.state = 'confirmed'
-                    and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
-                    and near.starts_at < coalesce($4::timestamptz, 'infinity')
-                    and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
-                    and (near.starts_at, near.event_id) > (
-                        coalesce($5::timestamptz, '-infinity'),
-                        coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
-                    )
-                order by near.starts_at, near.event_id
-                limit $7)
-                union all
-                (select * from events far
-                where far.calendar_id = $1 and far.state = 'confirmed' and far.is_long
-                    and far.ends_at > $3
-                    and far.starts_at <= $3 - interval '7 days'
-                    and far.starts_at < coalesce($4::timestamptz, 'infinity')
-                    and (far.starts_at, far.event_id) > (
-                        coalesce($5::timestamptz, '-infinity'),
-                        coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
-                    )
-                order by far.starts_at, far.event_id
-                limit $7)
-            ) e on true
-            where c.calendar_id = $1 and c.deleted_at is null
-            order by e.starts_at, e.event_id
-            limit $7
-            "#,
-            calendar_id,
-            account_id,
-            window.from as Option<Instant>,
-            window.to as Option<Instant>,
-            after_start as Option<Instant>,
-            after_id,
-            limit,
-        );
-        Ok(rows.fetch_all(self.pool()).await?)
+        if self.may_use_standby() {
+            let Some(place) = self.membership(calendar_id, account_id).await? else { return Ok(Vec::new()) };
+            if let Some(standby) = self.standby(&[(calendar_id, place.last_seq)]).await {
+                let read = async |on: &mut PgConnection| events_of(on, calendar_id, account_id, page).await;
+                if let Some(rows) = standby.answer(read).await {
+                    return Ok(rows);
+                }
+            }
+        }
+        Ok(events_of(self.pool(), calendar_id, account_id, page).await?)
     }
 
     /// The events of all calendars the account is in, or of the one with this
-    /// name key; at most `limit`.
+    /// name key; at most `limit`. A standby may answer.
     pub async fn events_joined(
         &self,
         account_id: Uuid,
@@ -94,40 +63,124 @@ impl Store {
         window: Window,
         limit: i64,
     ) -> Result<Vec<EventRow>, Fault> {
-        let rows = sqlx::query_as!(
-            EventRow,
-            r#"
-            select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
-                e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
-                e.all_day as "all_day!", e.location as "location!", e.description as "description!",
-                case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!", e.participant_names as "participant_names!",
-                e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
-                e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
-            from members m
-            join calendars c on c.calendar_id = m.calendar_id and c.deleted_at is null
-            join lateral (
-                select * from events near
-                where near.calendar_id = m.calendar_id and near.state = 'confirmed'
-                    and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
-                    and near.starts_at < coalesce($4::timestamptz, 'infinity')
-                    and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
-                union all
-                select * from events far
-                where far.calendar_id = m.calendar_id and far.state = 'confirmed' and far.is_long
-                    and far.ends_at > $3
-                    and far.starts_at <= $3 - interval '7 days'
-                    and far.starts_at < coalesce($4::timestamptz, 'infinity')
-            ) e on true
-            where m.account_id = $1 and ($2::text is null or c.name_key = $2)
-            order by e.starts_at, e.event_id
-            limit $5
-            "#,
-            account_id,
-            name_key,
-            window.from as Option<Instant>,
-            window.to as Option<Instant>,
-            limit,
-        );
-        Ok(rows.fetch_all(self.pool()).await?)
+        if self.may_use_standby() {
+            let known = self.known(account_id, name_key).await?;
+            // Of those alone: a standby may not have heard yet that the account left another one.
+            let among: Vec<_> = known.iter().map(|(calendar_id, _)| *calendar_id).collect();
+            if let Some(standby) = self.standby(&known).await {
+                let read = async |on: &mut PgConnection| {
+                    events_joined(on, account_id, name_key, Some(&among), (window, limit)).await
+                };
+                if let Some(rows) = standby.answer(read).await {
+                    return Ok(rows);
+                }
+            }
+        }
+        Ok(events_joined(self.pool(), account_id, name_key, None, (window, limit)).await?)
     }
+}
+
+async fn events_joined(
+    executor: impl PgExecutor<'_>,
+    account_id: Uuid,
+    name_key: Option<&str>,
+    among: Option<&[Uuid]>,
+    (window, limit): (Window, i64),
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"
+        select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
+            e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
+            e.all_day as "all_day!", e.location as "location!", e.description as "description!",
+            case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!", e.participant_names as "participant_names!",
+            e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
+            e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
+        from members m
+        join calendars c on c.calendar_id = m.calendar_id and c.deleted_at is null
+        join lateral (
+            select * from events near
+            where near.calendar_id = m.calendar_id and near.state = 'confirmed'
+                and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
+                and near.starts_at < coalesce($4::timestamptz, 'infinity')
+                and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
+            union all
+            select * from events far
+            where far.calendar_id = m.calendar_id and far.state = 'confirmed' and far.is_long
+                and far.ends_at > $3
+                and far.starts_at <= $3 - interval '7 days'
+                and far.starts_at < coalesce($4::timestamptz, 'infinity')
+        ) e on true
+        where m.account_id = $1 and ($2::text is null or c.name_key = $2)
+            and ($6::uuid[] is null or c.calendar_id = any ($6))
+        order by e.starts_at, e.event_id
+        limit $5
+        "#,
+        account_id,
+        name_key,
+        window.from as Option<Instant>,
+        window.to as Option<Instant>,
+        limit,
+        among,
+    );
+    rows.fetch_all(executor).await
+}
+
+async fn events_of(
+    executor: impl PgExecutor<'_>,
+    calendar_id: Uuid,
+    account_id: Uuid,
+    page: WindowPage,
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    let (after_start, after_id) = page.after.unzip();
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"
+        select e.event_id as "event_id!", e.calendar_id as "calendar_id!", c.calendar_name, e.summary as "summary!",
+            e.starts_at as "starts_at!: Instant", e.ends_at as "ends_at!: Instant", e.time_zone as "time_zone!",
+            e.all_day as "all_day!", e.location as "location!", e.description as "description!",
+            case when e.names_reminders then e.reminders else c.default_reminders end as "reminders!", e.participant_names as "participant_names!",
+            e.created_by_name as "created_by_name!", e.revision as "revision!", e.seq as "seq!",
+            e.created_at as "created_at!: jiff_sqlx::Timestamp", e.updated_at as "updated_at!: jiff_sqlx::Timestamp"
+        from calendars c
+        join members m on m.calendar_id = c.calendar_id and m.account_id = $2
+        join lateral (
+            -- Each part in the order of the index, and no longer than the page.
+            (select * from events near
+            where near.calendar_id = $1 and near.state = 'confirmed'
+                and near.starts_at > coalesce($3::timestamptz, '-infinity') - interval '7 days'
+                and near.starts_at < coalesce($4::timestamptz, 'infinity')
+                and (near.ends_at > coalesce($3::timestamptz, '-infinity') or near.starts_at >= $3)
+                and (near.starts_at, near.event_id) > (
+                    coalesce($5::timestamptz, '-infinity'),
+                    coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
+                )
+            order by near.starts_at, near.event_id
+            limit $7)
+            union all
+            (select * from events far
+            where far.calendar_id = $1 and far.state = 'confirmed' and far.is_long
+                and far.ends_at > $3
+                and far.starts_at <= $3 - interval '7 days'
+                and far.starts_at < coalesce($4::timestamptz, 'infinity')
+                and (far.starts_at, far.event_id) > (
+                    coalesce($5::timestamptz, '-infinity'),
+                    coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
+                )
+            order by far.starts_at, far.event_id
+            limit $7)
+        ) e on true
+        where c.calendar_id = $1 and c.deleted_at is null
+        order by e.starts_at, e.event_id
+        limit $7
+        "#,
+        calendar_id,
+        account_id,
+        page.window.from as Option<Instant>,
+        page.window.to as Option<Instant>,
+        after_start as Option<Instant>,
+        after_id,
+        page.limit,
+    );
+    rows.fetch_all(executor).await
 }

@@ -50,6 +50,7 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
     let token = ServiceToken::random();
     let config = Config {
         database_url: url.into(),
+        replica_urls: Vec::new(),
         database_connections: 4,
         // Nobody is there, nor at Redis.
         auth_url: "http://127.0.0.1:9".parse().unwrap(),

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use subtle::ConstantTimeEq as _;
 use tokio::{sync::OnceCell, time::timeout};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Answered, Claim, IdempotencyKey, Refusal, Who, is_definite};
 use crate::{
     fault::{Fault, Reason},
-    postgres::ensure_rows,
+    postgres::{Pool, ensure_rows},
 };
 
 /// To keep a refusal; without it a repeat is tried anew, which is as true.
@@ -42,7 +42,7 @@ const SWEEP: &str = "
 /// The first answers of one service. Clones share what they know.
 #[derive(Clone, Debug)]
 pub struct Idempotency {
-    pool: PgPool,
+    pool: Pool,
     service: &'static str,
     secret: Arc<OnceCell<hmac::Key>>,
 }
@@ -67,7 +67,7 @@ struct Content {
 
 impl Idempotency {
     /// The answers in the database behind `pool`; `service` labels the metrics.
-    pub fn new(pool: PgPool, service: &'static str) -> Self {
+    pub fn new(pool: Pool, service: &'static str) -> Self {
         Self { pool, service, secret: Arc::default() }
     }
 

@@ -3,10 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use metrics::gauge;
-use sqlx::PgPool;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ACQUIRE;
+use super::{ACQUIRE, Pool};
 use crate::lifecycle::Lifecycle;
 
 /// Between two looks.
@@ -30,7 +29,7 @@ struct Seen {
 }
 
 /// Looks until the process drains.
-pub async fn watch(service: &'static str, pool: PgPool, lifecycle: Lifecycle) {
+pub async fn watch(service: &'static str, pool: Pool, lifecycle: Lifecycle) {
     let mut standbys = HashMap::new();
     while !lifecycle.is_draining() {
         look_at_pool(service, &pool);
@@ -39,7 +38,12 @@ pub async fn watch(service: &'static str, pool: PgPool, lifecycle: Lifecycle) {
     }
 }
 
-fn look_at_pool(service: &'static str, pool: &PgPool) {
+fn look_at_pool(service: &'static str, pool: &Pool) {
+    if let Some((timeline, former)) = pool.state() {
+        gauge!("database_timeline", "service" => service).set(timeline as f64);
+        gauge!("database_former_primaries", "service" => service).set(former as f64);
+    }
+    let pool = pool.current();
     let idle = pool.num_idle();
     let used = (pool.size() as usize).saturating_sub(idle);
     gauge!("database_connections", "service" => service, "state" => "idle").set(idle as f64);
@@ -49,7 +53,7 @@ fn look_at_pool(service: &'static str, pool: &PgPool) {
 }
 
 /// A standby that was there and is gone falls behind by the time since then.
-async fn look_at_standbys(service: &'static str, pool: &PgPool, known: &mut HashMap<String, Seen>) {
+async fn look_at_standbys(service: &'static str, pool: &Pool, known: &mut HashMap<String, Seen>) {
     let asked = sqlx::query_as::<_, (String, f64, f64)>(STANDBYS).fetch_all(pool);
     // A database that does not answer is somebody else's news.
     let Ok(Ok(found)) = timeout(ACQUIRE, asked).await else { return };

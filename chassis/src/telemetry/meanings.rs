@@ -11,6 +11,11 @@ pub(super) fn describe() {
     describe_counter!("background_task_deaths_total", "Background loops that ended and were started again.");
     describe_gauge!("database_connections", "Connections of the pool, by state.");
     describe_gauge!("database_connections_max", "Connections that the pool may have.");
+    describe_gauge!("database_timeline", "The primary's timeline; each promotion begins the next one.");
+    describe_gauge!(
+        "database_former_primaries",
+        "Servers that take writes and are not the primary any more."
+    );
     describe_gauge!("database_standbys", "Standbys that stream from the database.");
     describe_gauge!("database_standby_lag_seconds", "How far a standby is behind in time.");
     describe_gauge!("database_standby_lag_bytes", "How far a standby is behind in bytes of the log.");

@@ -25,10 +25,10 @@ pub(super) async fn run(store: Store, alarm: Alarm) {
 }
 
 async fn listen(store: &Store, alarm: &Alarm) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(store.pool()).await?;
+    let mut listener = PgListener::connect_with(&store.pool().current()).await?;
     listener.listen(DUE_CHANNEL).await?;
     loop {
-        // Reconnects by itself when the connection breaks.
+        // Reconnects by itself when the connection breaks; an error when there is another primary.
         let heard = listener.recv().await?;
         let moment = heard.payload().parse().ok().and_then(|micros| Timestamp::from_microsecond(micros).ok());
         if let Some(moment) = moment {

@@ -19,6 +19,8 @@ mod provision;
 
 pub use cluster::Cluster;
 pub use error::PostgresError;
+pub use owner::Owner;
+pub use programs::Programs;
 pub use provision::{ACTIVITY, ALL, AUTH, CALENDAR, Database, NOTIFICATION};
 
 use place::SOCKET_FILE;

@@ -36,7 +36,7 @@ const INSTALL_HINTS: [(&str, &str); 6] = [
 
 /// A directory with `initdb` and `postgres` of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Programs {
+pub struct Programs {
     /// The directory.
     pub directory: PathBuf,
     /// The major version of `postgres` in it.
@@ -46,7 +46,7 @@ pub(super) struct Programs {
 impl Programs {
     /// The programs to use: those of `wanted` (the major version that wrote the data) where it is
     /// given, else the newest. With `chosen` only that directory is looked at.
-    pub(super) fn find(chosen: Option<&Path>, wanted: Option<(u32, &Path)>) -> Result<Self, PostgresError> {
+    pub fn find(chosen: Option<&Path>, wanted: Option<(u32, &Path)>) -> Result<Self, PostgresError> {
         let found = match chosen {
             Some(directory) => Self::probe(directory).into_iter().collect(),
             None => installed(),
@@ -55,7 +55,7 @@ impl Programs {
     }
 
     /// The path of one program.
-    pub(super) fn path(&self, program: &str) -> PathBuf {
+    pub fn path(&self, program: &str) -> PathBuf {
         self.directory.join(program)
     }
 

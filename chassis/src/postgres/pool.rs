@@ -1,0 +1,161 @@
+//! A service's database, wherever its primary is.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures::{future::BoxFuture, stream::BoxStream};
+use sqlx::{
+    Describe, Either, Execute, Executor, PgPool, PgTransaction, Postgres, SqlStr,
+    pool::PoolConnection,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+use tokio::time::{sleep, timeout};
+
+use super::fleet::Fleet;
+use crate::lifecycle::Lifecycle;
+
+/// Between two looks at several servers.
+const EVERY: Duration = Duration::from_millis(500);
+/// For the connections of a pool that is replaced. One that hangs is left behind with it.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The pool of a database. Where several servers are given it is that of the primary, and
+/// becomes another one when the primary does (docs/adr/0014). Clones share it.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    current: RwLock<PgPool>,
+    /// Where several servers are given.
+    fleet: Option<Fleet>,
+}
+
+// === impl Pool ===
+
+impl From<PgPool> for Pool {
+    fn from(pool: PgPool) -> Self {
+        Self { shared: Arc::new(Shared { current: RwLock::new(pool), fleet: None }) }
+    }
+}
+
+impl Pool {
+    pub(super) fn of(fleet: Fleet) -> Self {
+        let current = RwLock::new(fleet.pool());
+        Self { shared: Arc::new(Shared { current, fleet: Some(fleet) }) }
+    }
+
+    /// The pool as of now. For what takes a pool of sqlx's, and not for keeping.
+    pub fn current(&self) -> PgPool {
+        self.shared.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection to the primary.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.current().acquire().await
+    }
+
+    /// A transaction on the primary.
+    pub async fn begin(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
+        self.current().begin().await
+    }
+
+    /// Whether a standby is in sight that follows the primary.
+    pub fn has_standby(&self) -> bool {
+        self.shared.fleet.as_ref().is_some_and(Fleet::has_standby)
+    }
+
+    /// A connection to a standby that follows the primary, at some distance: it is for
+    /// the reader to see what the standby knows. None when there is none, or it is slow.
+    pub async fn standby(&self) -> Option<PoolConnection<Postgres>> {
+        self.shared.fleet.as_ref()?.standby().await
+    }
+
+    /// The primary's timeline, and how many other servers take writes, where
+    /// several are given.
+    pub(super) fn state(&self) -> Option<(i64, u64)> {
+        self.shared.fleet.as_ref().map(Fleet::state)
+    }
+
+    /// Finds the primary now, where several servers are given.
+    pub(super) async fn look(&self) {
+        let Some(fleet) = &self.shared.fleet else { return };
+        if let Some(old) = fleet.look(&self.shared.current).await {
+            // Whoever waits for one of its connections hears at once that it is closed.
+            // Its answer is `unavailable`, and a second try has the new one.
+            let _ = timeout(FAREWELL, old.close()).await;
+        }
+    }
+
+    /// Keeps looking until the process drains.
+    pub(super) async fn follow(&self, lifecycle: &Lifecycle) {
+        let Some(fleet) = &self.shared.fleet else { return };
+        while !lifecycle.is_draining() {
+            self.look().await;
+            tokio::select! { () = sleep(EVERY) => {}, () = fleet.hurry() => {}, () = lifecycle.draining() => {} }
+        }
+    }
+
+    /// Closes it and waits for the connections in use.
+    pub async fn close(&self) {
+        let current = self.current();
+        let readers = async {
+            if let Some(fleet) = &self.shared.fleet {
+                fleet.close().await;
+            }
+        };
+        tokio::join!(readers, current.close());
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Pool").field(&self.current()).finish()
+    }
+}
+
+/// Statements go to the primary, each over a connection of its own.
+impl<'p> Executor<'p> for &Pool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        (&self.current()).fetch_many(query)
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        (&self.current()).fetch_optional(query)
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        (&self.current()).prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        (&self.current()).describe(sql)
+    }
+}
