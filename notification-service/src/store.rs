@@ -65,4 +65,10 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<(), Fault> {
         Ok(self.inner.commit().await?)
     }
+
+    /// Takes it back at once. One that is dropped is taken back as well, but some
+    /// time later: what it had locked is in the way of who comes next.
+    pub(crate) async fn roll_back(self) -> Result<(), Fault> {
+        Ok(self.inner.rollback().await?)
+    }
 }
