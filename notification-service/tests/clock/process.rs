@@ -94,6 +94,12 @@ impl Process {
         outbound(message, &self.token)
     }
 
+    /// Drops it wherever it is.
+    pub(crate) async fn kill(self) {
+        self.lifecycle.abort();
+        timeout(Duration::from_secs(40), self.running).await.expect("in time").unwrap().unwrap();
+    }
+
     pub(crate) async fn stop(self) {
         drop(self.channel);
         self.lifecycle.drain();
