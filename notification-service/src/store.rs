@@ -15,7 +15,7 @@ mod webhook_url;
 mod work;
 
 pub(crate) use self::{
-    claim::{CLAIM, ClaimOrder},
+    claim::{CLAIM, Claim, ClaimOrder},
     event_revision::NewReminder,
     timer::Sight,
     work::{DUE_CHANNEL, Due, Planned},
