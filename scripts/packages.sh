@@ -13,6 +13,7 @@ package() {
     apt-get:prometheus) echo prometheus ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
+    apt-get:faketime) echo faketime ;;
     apt-get:compiler) echo build-essential ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:redis) echo redis ;;
@@ -20,6 +21,7 @@ package() {
     dnf:prometheus) echo golang-github-prometheus ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
+    dnf:faketime) echo libfaketime ;;
     dnf:compiler) echo gcc ;;
     apk:postgres) echo postgresql ;;
     apk:redis) echo redis ;;
@@ -27,6 +29,7 @@ package() {
     apk:prometheus) echo prometheus ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
+    apk:faketime) echo libfaketime ;;
     apk:compiler) echo build-base ;;
     pacman:postgres) echo postgresql ;;
     pacman:redis) echo redis ;;
@@ -34,6 +37,7 @@ package() {
     pacman:prometheus) echo prometheus ;;
     pacman:node) echo nodejs npm ;;
     pacman:python) echo python ;;
+    pacman:faketime) echo libfaketime ;;
     pacman:compiler) echo gcc ;;
     brew:postgres) echo postgresql@17 ;;
     brew:redis) echo redis ;;
@@ -41,6 +45,7 @@ package() {
     brew:prometheus) echo prometheus ;;
     brew:node) echo node ;;
     brew:python) echo python ;;
+    brew:faketime) echo libfaketime ;;
     brew:compiler) echo gcc ;;
     esac
 }
@@ -73,6 +78,7 @@ present() {
     prometheus) have prometheus && have promtool ;;
     node) have node && have npm ;;
     python) have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+    faketime) have faketime ;;
     compiler) have cc || have gcc || have clang ;;
     esac
 }

@@ -8,6 +8,9 @@
 //!                         └────────────────────────────┘
 //! ```
 //!
+//! A claim reads what fell due since the last one, and goes on with lanes that were
+//! full: what it costs does not grow with what waits (see `due/survey.rs`).
+//!
 //! What is due is decided by the database's clock alone; the wheel of near
 //! moments only says when to ask. A claim holds a row for [`LEASE`]: the
 //! recorder renews it for deliveries that take longer, and one that is not
@@ -19,6 +22,7 @@ mod alarm;
 mod flight;
 mod listener;
 mod recorder;
+mod survey;
 mod ticker;
 mod wheel;
 mod worker;

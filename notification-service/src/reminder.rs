@@ -1,7 +1,11 @@
 //! Reminders: those of calendar events, and those that somebody scheduled.
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    fault::{Fault, Reason},
+    idempotency::{Answered, IdempotencyKey, Who},
+};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
@@ -49,11 +53,11 @@ pub struct ReminderWish {
     /// Who wishes it.
     pub account_id: Uuid,
     /// Makes a repeat harmless.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// A reminder that will come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledReminder {
     /// Its id.
     pub reminder_id: Uuid,
@@ -108,9 +112,43 @@ fn read_utc(text: &str) -> Option<Timestamp> {
     Some(TimeZone::UTC.to_timestamp(wall).unwrap_or(Timestamp::MAX))
 }
 
-/// Schedules a reminder. `invalid` with the contract's text, checked in the
-/// contract's order.
-pub async fn schedule(service: &Service, wish: &ReminderWish) -> Result<ScheduledReminder, Fault> {
+/// Schedules a reminder, once for a key of the account's. `invalid` with the
+/// contract's text, `idempotency_mismatch`, `idempotency_in_flight`.
+pub async fn schedule(service: &Service, wish: &ReminderWish) -> Result<Answered<ScheduledReminder>, Fault> {
+    let idempotency = service.store.idempotency();
+    let (who, key) = (Who::Account(wish.account_id), wish.idempotency_key.as_ref());
+    let body = (&wish.name, &wish.time, &wish.time_zone, wish.calendar_id);
+    let claim = idempotency.claim(who, "schedule_event", key, &body).await?;
+    // Before the wish is read: a repeat may come when its time has passed.
+    if let Some(first) = idempotency.first(claim.as_ref()).await? {
+        return Ok(first);
+    }
+    let (work, due_at, scheduled) = read_wish(wish)?;
+    // The quotation mark that is missing in it is missing in the source, too.
+    let passed = || refused("time", format!("time='{} should be in future", wish.time));
+    if let Some(claim) = &claim {
+        let mut tx = service.store.begin().await?;
+        if let Some(first) = tx.enter_claim(claim).await? {
+            return Ok(first);
+        }
+        if tx.plan(&work, Due::At(due_at)).await?.is_none() {
+            tx.roll_back().await?;
+            return Err(passed());
+        }
+        tx.keep_answer(claim, &scheduled).await?;
+        tx.commit().await?;
+    } else {
+        // By itself it is one statement.
+        service.store.plan(&work, Due::At(due_at)).await?.ok_or_else(passed)?;
+    }
+    // No refusal is kept: all of them are `invalid`, and the next try may be right.
+    service.alarm.set(due_at);
+    Ok(Answered::first(scheduled))
+}
+
+/// What a wish comes to, checked in the contract's order; whether its time has
+/// passed is for the database's clock to say.
+fn read_wish(wish: &ReminderWish) -> Result<(NewWork, Timestamp, ScheduledReminder), Fault> {
     let name: String = wish.name.trim().nfc().collect();
     if name.is_empty() {
         return Err(refused("eventName", "'eventName' is required"));
@@ -142,15 +180,12 @@ pub async fn schedule(service: &Service, wish: &ReminderWish) -> Result<Schedule
         work_id: Uuid::now_v7(),
         kind: SCHEDULED_REMINDER,
         account_id: Some(wish.account_id),
-        dedupe: wish.idempotency_key.clone(),
+        dedupe: None,
         payload: payload.to_json(),
         lane: LANE.to_owned(),
     };
-    // The quotation mark that is missing in it is missing in the source, too.
-    let passed = || refused("time", format!("time='{time} should be in future"));
-    let planned = service.store.plan(&work, Due::At(due_at)).await?.ok_or_else(passed)?;
-    service.alarm.set(planned.due_at);
-    Ok(ScheduledReminder { reminder_id: planned.work_id, name, time: iso })
+    let scheduled = ScheduledReminder { reminder_id: work.work_id, name, time: iso };
+    Ok((work, due_at, scheduled))
 }
 
 fn refused(field: &str, text: impl Into<String>) -> Fault {

@@ -15,7 +15,7 @@ mod webhook_url;
 mod work;
 
 pub(crate) use self::{
-    claim::{CLAIM, ClaimOrder},
+    claim::{CLAIM, Claim, ClaimOrder},
     event_revision::NewReminder,
     timer::Sight,
     work::{DUE_CHANNEL, Due, Planned},
@@ -65,5 +65,11 @@ impl Tx {
     /// Makes it true.
     pub(crate) async fn commit(self) -> Result<(), Fault> {
         Ok(self.inner.commit().await?)
+    }
+
+    /// Takes it back at once. One that is dropped is taken back as well, but some
+    /// time later: what it had locked is in the way of who comes next.
+    pub(crate) async fn roll_back(self) -> Result<(), Fault> {
+        Ok(self.inner.rollback().await?)
     }
 }

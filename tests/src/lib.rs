@@ -2,14 +2,15 @@
 //!
 //! A test starts a [`stack::Stack`] (every service in this process, on free
 //! ports) or a [`program::Program`] (the real `shared-calendar` binary, which
-//! can be killed) or a [`cluster::Cluster`] (several instances of everything),
+//! can be killed) or a [`cluster::Cluster`] (several instances of everything); a
+//! stack can hand one of its services over to the real program ([`instance::Instance`]). It
 //! goes in through its [`door::Door`] as a
 //! [`person::Person`] or a [`socket::Socket`], and looks at what is true in
 //! the databases through [`truth::Truth`].
 //!
 //! Tests of promises write each attempt to a [`ledger::Ledger`] before it is
 //! sent. Faults come from [`proxy::Proxy`], [`redis_server::RedisServer`], [`trio::Trio`],
-//! [`program::Program`] and `chassis::failpoint`. Nothing here sleeps for a
+//! [`wrong_clock::WrongClock`], [`program::Program`] and `chassis::failpoint`. Nothing here sleeps for a
 //! duration: [`wait::until`] looks at a condition until its deadline.
 
 pub mod cluster;
@@ -17,6 +18,7 @@ pub mod databases;
 pub mod door;
 pub mod folder;
 pub mod follower;
+pub mod instance;
 pub mod ledger;
 pub mod limits;
 pub mod load;
@@ -36,3 +38,4 @@ pub mod stack;
 pub mod trio;
 pub mod truth;
 pub mod wait;
+pub mod wrong_clock;

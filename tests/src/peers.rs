@@ -122,6 +122,12 @@ impl Peer {
         Ok(line["payload"].clone())
     }
 
+    /// How many events of a name that fit were heard so far.
+    pub fn times(&self, name: &str, fits: impl Fn(&Value) -> bool) -> usize {
+        let said = self.said.borrow();
+        said.iter().filter(|line| line["heard"] == name && fits(&line["payload"])).count()
+    }
+
     /// Hangs up.
     pub async fn disconnect(&self) -> Result<()> {
         self.order(&json!({ "disconnect": true })).await

@@ -8,15 +8,19 @@ use std::{
 use anyhow::Result;
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::Uri};
 use chassis::{
+    clock::{Clock as _, SystemClock},
     http_server::{HttpLimits, serve},
     lifecycle::Lifecycle,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// When it came.
+    pub at: Timestamp,
     /// The path and what follows it.
     pub path: String,
     /// `webhook-id`.
@@ -67,6 +71,7 @@ impl Drop for Receiver {
 async fn receive(State(log): State<Log>, uri: Uri, headers: HeaderMap, body: Bytes) {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let request = Received {
+        at: SystemClock.now(),
         path: uri.to_string(),
         webhook_id: header("webhook-id").to_owned(),
         body: serde_json::from_slice(&body).unwrap_or_default(),

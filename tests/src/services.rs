@@ -32,7 +32,7 @@ pub enum Service {
 }
 
 /// Where each of them listens.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses {
     auth: SocketAddr,
     calendar: SocketAddr,
@@ -63,6 +63,17 @@ impl Service {
             Self::Calendar => "calendar",
             Self::Notification => "notification",
             Self::Activity => "activity",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// The program that runs it alone.
+    pub(crate) const fn program(self) -> &'static str {
+        match self {
+            Self::Auth => "auth-service",
+            Self::Calendar => "calendar-service",
+            Self::Notification => "notification-service",
+            Self::Activity => "activity-service",
             Self::Gateway => "gateway",
         }
     }
@@ -124,6 +135,32 @@ impl Addresses {
             activity: ports::free()?,
             gateway: ports::free()?,
         })
+    }
+
+    /// The same, but for one more instance of a service.
+    pub(crate) fn beside(self, service: Service) -> Result<Self> {
+        let other = Self::free()?;
+        Ok(match service {
+            Service::Auth => Self { auth: other.auth, ..self },
+            Service::Calendar => Self { calendar: other.calendar, sockets: other.sockets, ..self },
+            Service::Notification => Self { notification: other.notification, ..self },
+            Service::Activity => Self { activity: other.activity, ..self },
+            Service::Gateway => Self { gateway: other.gateway, ..self },
+        })
+    }
+
+    /// Where a service's own program is told to listen.
+    pub(crate) fn listeners(&self, service: Service) -> Variables {
+        let listeners = match service {
+            Service::Auth => vec![("AUTH_GRPC_LISTEN", self.auth)],
+            Service::Calendar => {
+                vec![("CALENDAR_GRPC_LISTEN", self.calendar), ("CALENDAR_SOCKET_LISTEN", self.sockets)]
+            }
+            Service::Notification => vec![("NOTIFICATION_GRPC_LISTEN", self.notification)],
+            Service::Activity => vec![("ACTIVITY_GRPC_LISTEN", self.activity)],
+            Service::Gateway => vec![("GATEWAY_LISTEN", self.gateway)],
+        };
+        listeners.into_iter().map(|(name, address)| (name.to_owned(), address.to_string())).collect()
     }
 
     pub(crate) fn settings(&self) -> Variables {

@@ -5,17 +5,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use chassis::service_token::ServiceToken;
 use tempfile::TempDir;
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, task::block_in_place, time::timeout};
+use uuid::Uuid;
 
 use crate::{
     databases::Databases,
     door::Door,
+    instance::Instance,
     limits, logs,
     person::Person,
-    ports,
     services::{Addresses, All, Running, Service},
     settings::Variables,
     truth::Truth,
@@ -93,8 +94,12 @@ impl Builder {
         settings.insert("NOTIFICATION_DATABASE_URL".to_owned(), databases.notification.clone());
         settings.insert("ACTIVITY_DATABASE_URL".to_owned(), databases.activity.clone());
         settings.insert("AUTH_KEY_FILE".to_owned(), folder.path().join("auth.key").display().to_string());
+        // In a file, so that a program beside the stack can be given it.
+        let token = folder.path().join("service.token");
+        std::fs::write(&token, Uuid::new_v4().simple().to_string())?;
+        let service_token = ServiceToken::from_file(&token)?;
+        settings.insert("SERVICE_TOKEN_FILE".to_owned(), token.display().to_string());
         settings.extend(self.settings);
-        let service_token = ServiceToken::random();
         let mut services = All::new();
         for service in Service::ALL {
             services.insert(service, service.start(&settings, &addresses, &service_token).await?);
@@ -158,8 +163,16 @@ impl Stack {
 
     /// One more gateway before the same services: it has the settings of the first and a memory of its own.
     pub async fn another_gateway(&mut self) -> Result<Door> {
-        let mut addresses = self.addresses;
-        addresses.gateway = ports::free()?;
+        self.gateway_before(self.addresses).await
+    }
+
+    /// One more gateway, whose clients reach this instance of its service and no other.
+    pub async fn gateway_to(&mut self, instance: &Instance) -> Result<Door> {
+        self.gateway_before(instance.addresses).await
+    }
+
+    async fn gateway_before(&mut self, addresses: Addresses) -> Result<Door> {
+        let addresses = addresses.beside(Service::Gateway)?;
         let mut settings = self.settings.clone();
         settings.extend(addresses.settings());
         let gateway = Service::Gateway.start(&settings, &addresses, &self.service_token).await?;
@@ -190,6 +203,20 @@ impl Stack {
     pub async fn crash(&mut self, service: Service) -> Result<()> {
         self.running(service)?.lifecycle.abort();
         self.replace(service).await
+    }
+
+    /// Drops a service here, and answers its program, not started yet, for the same addresses. The
+    /// program must outlive the stack, which looks in the end whether everything was finished.
+    pub async fn hand_over(&mut self, service: Service) -> Result<Instance> {
+        let Some(running) = self.services.remove(&service) else { bail!("no such service") };
+        running.lifecycle.abort();
+        running.task.await.context("the service panicked")??;
+        Instance::new(service, self.addresses, self.settings.clone())
+    }
+
+    /// The program of one more instance of a service, not started yet.
+    pub fn another(&self, service: Service) -> Result<Instance> {
+        Instance::new(service, self.addresses.beside(service)?, self.settings.clone())
     }
 
     /// Waits until every service is ready.

@@ -282,6 +282,6 @@ impl Drop for Trio {
 async fn run(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{:?}: {said}", Path::new(command.as_std().get_program()));
+    ensure!(output.status.success(), "{}: {said}", Path::new(command.as_std().get_program()).display());
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! The durable clock: timers that call webhooks, reminders, notifications.
 
+mod two_instances;
+mod wrong_clock;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,6 +28,36 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn soon(minutes: i64, seconds: i64) -> Timestamp {
     SystemClock.now() + SignedDuration::from_secs(60 * minutes + seconds)
+}
+
+/// The clock that decides what is due: that of notification-service's database.
+struct Clock(PgConnection);
+
+// === impl Clock ===
+
+impl Clock {
+    async fn of(stack: &Stack) -> Result<Self> {
+        Ok(Self(PgConnection::connect(&stack.databases().notification).await?))
+    }
+
+    /// Waits until a reminder of this event is to come.
+    async fn knows(&mut self, event: &str) -> Result<()> {
+        let of_event = "select count(*) from due_work where subject = $1::text::uuid and state = 'open'";
+        until("notification-service knows of the reminder", async || {
+            let known: i64 = sqlx::query_scalar(of_event).bind(event).fetch_one(&mut self.0).await.ok()?;
+            (known == 1).then_some(())
+        })
+        .await
+    }
+
+    /// Time is moved, not waited for.
+    async fn advance(&mut self, seconds: i64) -> Result<()> {
+        sqlx::query("update app_clock set shift = shift + make_interval(secs => $1)")
+            .bind(seconds as f64)
+            .execute(&mut self.0)
+            .await?;
+        Ok(())
+    }
 }
 
 /// Creates an event that starts then, with reminders these minutes before it.
@@ -126,6 +159,17 @@ async fn a_repeat_with_its_key_sets_no_second_timer() -> Result<()> {
     // Without a key, or an id of its own, it is another one.
     ann.post("/v1/notify", note).await?.expect(202)?;
     until("another", async || inbox(&ann).await.ok().filter(|entries| entries.len() == 2)).await?;
+
+    let socket = ann.socket().await?;
+    let tea = |name: &str| {
+        let data = json!({ "time": "2099-05-01 18:00", "timeZone": "Europe/Berlin", "eventName": name });
+        json!({ "command": "scheduleEvent", "idempotency_key": "tea", "data": data })
+    };
+    let first = socket.must("command", tea("Tea")).await?;
+    let again = socket.must("command", tea("Tea")).await?;
+    ensure!(again["response"] == first["response"] && again["replayed"] == true, "{first} {again}");
+    let other = socket.refused("command", tea("Coffee"), "idempotency_mismatch").await?;
+    ensure!(other["status"] == "failure", "{other}");
     Ok(())
 }
 
@@ -139,7 +183,8 @@ async fn a_reminder_reaches_whom_it_concerns_once() -> Result<()> {
         member.join("Family").await?;
     }
     let (by_ann, by_bob, by_dave) = (ann.socket().await?, bob.socket().await?, dave.socket().await?);
-    let muted = event_at(&ann, soon(10, 4), &[10]).await?;
+    let mut clock = Clock::of(&stack).await?;
+    let muted = event_at(&ann, soon(11, 0), &[10]).await?;
     let path = format!("/calendar/events/{muted}/reminders");
     bob.call(Method::PUT, &path).json(&json!({ "minutes": [] })).send().await?.expect(200)?;
     dave.call(Method::PUT, &path)
@@ -147,13 +192,17 @@ async fn a_reminder_reaches_whom_it_concerns_once() -> Result<()> {
         .send()
         .await?
         .refused(404, "event_not_found")?;
+    clock.knows(&muted).await?;
+    clock.advance(60).await?;
     let heard = by_ann.hears("eventReminder").await?;
     ensure!(heard["event_id"] == muted && heard["minutes_before"] == 10, "{heard}");
     ensure!(heard["name"] == "Dinner" && heard["calendar_name"] == "Family", "{heard}");
 
-    // The same again, with both services behind it started anew before it is due.
-    let both = event_at(&ann, soon(20, 5), &[20]).await?;
+    // The same again, with the service behind it started anew before it is due.
+    let both = event_at(&ann, soon(22, 0), &[20]).await?;
+    clock.knows(&both).await?;
     stack.restart(Service::Notification).await?;
+    clock.advance(60).await?;
     let heard = by_bob.frame("the second reminder", |frame| frame["event_id"] == both.as_str()).await?;
     ensure!(heard["type"] == "eventReminder", "{heard}");
     let of_muted = |heard: &system_tests::socket::Heard| {
@@ -208,9 +257,7 @@ async fn the_sources_client_is_reminded() -> Result<()> {
     let refused = client.ask(3, "command", missing).await?;
     ensure!(refused == json!({ "status": "failure", "error": "'eventName' is required" }), "{refused}");
 
-    // Time is moved, not waited for.
-    let mut connection = PgConnection::connect(&stack.databases().notification).await?;
-    sqlx::query("update app_clock set shift = interval '1 minute'").execute(&mut connection).await?;
+    Clock::of(&stack).await?.advance(60).await?;
     for peer in [&client, &listener] {
         let reminder = peer.hears("eventReminder", |reminder| reminder["name"] == "Tea").await?;
         ensure!(reminder["_id"] == made["response"]["_id"] && reminder["time"] == instant, "{reminder}");

@@ -34,7 +34,7 @@ struct Settings {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
-    or_interrupted(run(Settings::parse())).await
+    or_interrupted(Box::pin(run(Settings::parse()))).await
 }
 
 async fn run(settings: Settings) -> Result<()> {

@@ -6,15 +6,18 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use chassis::clock::{Clock as _, SystemClock};
 use futures::future::try_join_all;
-use sqlx::{PgPool, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 use uuid::Uuid;
 
 use crate::statement::{self, ClaimTimers};
 
-/// As long as the service holds a claim.
+/// Longer than the service holds a claim: here nobody renews it, and none must run out.
 const LEASE: f64 = 10.0;
 /// Rows that a claim takes, as the service's.
 const CLAIM: i64 = 512;
+/// How the service's connections plan (`app.rs` there says why).
+const PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_bitmapscan = off;
+    set enable_seqscan = off; set jit = off";
 /// Work of the same shape as one that the service has written.
 const SEED: &str =
     "insert into due_work (work_id, kind, account_id, payload, lane, due_at, next_at, created_at)
@@ -75,18 +78,20 @@ pub async fn claim_alone(original: &PgPool, twin: &PgPool, timers: usize, at_onc
 
 /// Claims and records until nothing is due.
 async fn work(database: &PgPool, statements: ClaimTimers, kind: &str) -> Result<usize> {
+    let mut connection = database.acquire().await?;
+    sqlx::raw_sql(PLANS).execute(&mut *connection).await?;
     let mut done = 0;
     loop {
-        let claimed = claim(database, statements, kind).await?;
+        let claimed = claim(&mut connection, statements, kind).await?;
         if claimed.is_empty() {
             return Ok(done);
         }
-        ensure!(record(database, statements, &claimed).await? == claimed.len(), "a claim was lost");
+        ensure!(record(&mut connection, statements, &claimed).await? == claimed.len(), "a claim was lost");
         done += claimed.len();
     }
 }
 
-async fn claim(database: &PgPool, statements: ClaimTimers, kind: &str) -> Result<Vec<Claimed>> {
+async fn claim(database: &mut PgConnection, statements: ClaimTimers, kind: &str) -> Result<Vec<Claimed>> {
     let none: [String; 0] = [];
     let rows = sqlx::query(statements.claim)
         .bind([kind.to_owned()])
@@ -96,6 +101,10 @@ async fn claim(database: &PgPool, statements: ClaimTimers, kind: &str) -> Result
         .bind(&[0_i32; 0][..])
         .bind(CLAIM as i32)
         .bind(LEASE)
+        // Everything that is due, and no lane waits.
+        .bind(None::<jiff_sqlx::Timestamp>)
+        .bind(&none[..])
+        .bind(&[0_i32; 0][..])
         .fetch_all(database)
         .await?;
     // A row without work says that there was none.
@@ -106,7 +115,7 @@ async fn claim(database: &PgPool, statements: ClaimTimers, kind: &str) -> Result
     Ok(claimed.collect())
 }
 
-async fn record(database: &PgPool, statements: ClaimTimers, claimed: &[Claimed]) -> Result<usize> {
+async fn record(database: &mut PgConnection, statements: ClaimTimers, claimed: &[Claimed]) -> Result<usize> {
     let (ids, fences): (Vec<Uuid>, Vec<i64>) = claimed.iter().copied().unzip();
     let count = claimed.len();
     let recorded = sqlx::query(statements.record)

@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use chassis::{
     fault::{Fault, Reason},
+    idempotency::{Answered, wire::was_replayed},
     rpc::outbound,
     service_token::ServiceToken,
 };
@@ -55,9 +56,16 @@ impl Reminders {
             .await
     }
 
-    /// Schedules a reminder. `invalid` with the contract's text.
-    pub async fn schedule(&self, request: ScheduleReminderRequest) -> Result<ScheduledReminder, Fault> {
-        within(QUESTION, self.client.clone().schedule_reminder(outbound(request, &self.token))).await
+    /// Schedules a reminder, once for a key. `invalid` with the contract's text,
+    /// `idempotency_mismatch`, `idempotency_in_flight`.
+    pub async fn schedule(
+        &self,
+        request: ScheduleReminderRequest,
+    ) -> Result<Answered<ScheduledReminder>, Fault> {
+        let mut client = self.client.clone();
+        let response = within(QUESTION, client.schedule_reminder(outbound(request, &self.token))).await?;
+        let replayed = was_replayed(response.metadata());
+        Ok(Answered { answer: response.into_inner(), replayed })
     }
 
     async fn tell(&self, request: SetEventRemindersRequest) -> Result<(), Fault> {
@@ -68,9 +76,9 @@ impl Reminders {
 async fn within<T>(
     patience: Duration,
     call: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, Fault> {
+) -> Result<Response<T>, Fault> {
     match tokio::time::timeout(patience, call).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Ok(response)) => Ok(response),
         Ok(Err(status)) => Err(Fault::from_status(&status)),
         Err(_) => Err(Fault::of(Reason::DeadlineExceeded)),
     }

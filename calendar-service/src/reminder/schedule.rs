@@ -1,7 +1,11 @@
 //! The socket command `scheduleEvent`: from its words to notification-service,
 //! and back when it is due.
 
-use chassis::{fault::Fault, tokens::Identity};
+use chassis::{
+    fault::Fault,
+    idempotency::{Answered, IdempotencyKey},
+    tokens::Identity,
+};
 use proto::notification::v1::ScheduleReminderRequest;
 
 use crate::{
@@ -24,7 +28,7 @@ pub struct NewReminder {
     /// The room; none: for everybody, as BROADCAST_SCOPE says.
     pub calendar_name: Option<String>,
     /// Makes a repeat harmless.
-    pub idempotency_key: String,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// A reminder that is scheduled.
@@ -38,9 +42,14 @@ pub struct Scheduled {
     pub time: String,
 }
 
-/// Schedules a reminder for a room of the caller's, or for everybody. `invalid`
-/// with the contract's text as detail, `calendar_not_found`, `not_a_member`.
-pub async fn schedule(service: &Service, caller: &Identity, new: NewReminder) -> Result<Scheduled, Fault> {
+/// Schedules a reminder for a room of the caller's, or for everybody, once for a
+/// key of the caller's. `invalid` with the contract's text as detail,
+/// `calendar_not_found`, `not_a_member`, `idempotency_mismatch`, `idempotency_in_flight`.
+pub async fn schedule(
+    service: &Service,
+    caller: &Identity,
+    new: NewReminder,
+) -> Result<Answered<Scheduled>, Fault> {
     let calendar_id = match &new.calendar_name {
         Some(name) => member::find(service, caller, name).await?.calendar_id.to_string(),
         None => String::new(),
@@ -51,10 +60,14 @@ pub async fn schedule(service: &Service, caller: &Identity, new: NewReminder) ->
         time_zone: new.time_zone,
         calendar_id,
         account_id: caller.account_id.to_string(),
-        idempotency_key: new.idempotency_key,
+        idempotency_key: new.idempotency_key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
     };
     let scheduled = service.reminders.schedule(request).await?;
-    Ok(Scheduled { id: scheduled.reminder_id, name: scheduled.name, time: scheduled.time })
+    Ok(scheduled.map(|scheduled| Scheduled {
+        id: scheduled.reminder_id,
+        name: scheduled.name,
+        time: scheduled.time,
+    }))
 }
 
 /// A scheduled reminder is due: for the sockets that are there, and for a while

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use chassis::{
     fault::{Fault, Reason},
+    idempotency::{Answered, IdempotencyKey},
     tokens::Identity,
 };
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub(super) enum Order {
     ScheduleEvent(Box<NewReminder>),
     /// A reminder whose room is no text: it must not go to everybody instead.
     NoRoom,
+    /// A key that is none: whoever gave it would believe in it.
+    NoKey,
     /// A command that nobody knows.
     Unknown,
     /// No JSON object, or none with a `command`.
@@ -52,6 +55,9 @@ pub(super) struct Report {
     response: Option<Response>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// An earlier command with the same key was told the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
     #[serde(skip)]
     fault: Option<Fault>,
 }
@@ -81,7 +87,14 @@ impl Order {
     }
 
     fn read_event(mut payload: Map<String, Value>) -> Self {
-        let key = payload.remove("idempotency_key");
+        let key = match payload.remove("idempotency_key") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(key)) => match IdempotencyKey::parse(&key) {
+                Ok(key) => Some(key),
+                Err(_) => return Self::NoKey,
+            },
+            Some(_) => return Self::NoKey,
+        };
         let mut data = match payload.remove("data") {
             Some(Value::Object(data)) => data,
             _ => Map::new(),
@@ -100,19 +113,28 @@ impl Order {
             time: text("time"),
             time_zone: text("timeZone"),
             calendar_name,
-            idempotency_key: key.and_then(|key| key.as_str().map(str::to_owned)).unwrap_or_default(),
+            idempotency_key: key,
         }))
     }
 }
 
 /// Does what a client commands.
-pub(super) async fn carry_out(service: &Service, caller: &Identity, order: Order) -> Result<Response, Fault> {
+pub(super) async fn carry_out(
+    service: &Service,
+    caller: &Identity,
+    order: Order,
+) -> Result<Answered<Response>, Fault> {
     match order {
-        Order::GetAllTimeZones => Ok(Response::TimeZones(&ZONES)),
+        Order::GetAllTimeZones => Ok(Answered::first(Response::TimeZones(&ZONES))),
         Order::ScheduleEvent(new) => {
             let scheduled = reminder::schedule(service, caller, *new).await?;
-            let reminder::Scheduled { id, name, time } = scheduled;
-            Ok(Response::Scheduled(EventReminder { name, time, id, late: false }))
+            Ok(scheduled.map(|reminder::Scheduled { id, name, time }| {
+                Response::Scheduled(EventReminder { name, time, id, late: false })
+            }))
+        }
+        Order::NoKey => {
+            let text = format!("'idempotency_key' {}", IdempotencyKey::RULE);
+            Err(Fault::new(Reason::Invalid, text).with_field("idempotency_key", IdempotencyKey::RULE))
         }
         Order::NoRoom => Err(Fault::new(Reason::Invalid, "'calendar_name' must be a text")),
         Order::Unknown => Err(Fault::new(Reason::Invalid, UNKNOWN)),
@@ -124,12 +146,15 @@ pub(super) async fn carry_out(service: &Service, caller: &Identity, order: Order
 
 impl Report {
     /// The report of an outcome.
-    pub(super) fn new(outcome: Result<Response, Fault>) -> Self {
+    pub(super) fn new(outcome: Result<Answered<Response>, Fault>) -> Self {
         match outcome {
-            Ok(response) => Self { status: "success", response: Some(response), error: None, fault: None },
+            Ok(Answered { answer, replayed }) => {
+                Self { status: "success", response: Some(answer), error: None, replayed, fault: None }
+            }
             Err(fault) => {
                 let error = Some(fault.detail.clone());
-                Self { status: "failure", response: None, error, fault: Some(fault) }
+                // On a raw socket the failure around this one says whether it is a repeat.
+                Self { status: "failure", response: None, error, replayed: false, fault: Some(fault) }
             }
         }
     }
@@ -169,6 +194,16 @@ mod tests {
         }
         let order = json!({ "command": "scheduleEvent", "data": { "calendar_name": 3 } });
         assert!(matches!(read(&order), Order::NoRoom));
+        for key in [json!(3), json!(""), json!("ä"), json!("k".repeat(256))] {
+            let order = json!({ "command": "scheduleEvent", "idempotency_key": key, "data": {} });
+            assert!(matches!(read(&order), Order::NoKey), "{key}");
+        }
+        for none in [json!({}), json!({ "idempotency_key": null })] {
+            let mut order = none.clone();
+            order["command"] = json!("scheduleEvent");
+            let Order::ScheduleEvent(new) = read(&order) else { panic!("{order}") };
+            assert!(new.idempotency_key.is_none());
+        }
     }
 
     #[test]

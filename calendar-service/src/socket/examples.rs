@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock, time::Duration};
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    fault::{Fault, Reason},
+    idempotency::Answered,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -140,7 +143,7 @@ fn server() -> Vec<ServerFrame> {
 }
 
 fn command(outcome: Result<Response, Fault>) -> Success {
-    Success::Command(Box::new(Report::new(outcome)))
+    Success::Command(Box::new(Report::new(outcome.map(Answered::first))))
 }
 
 /// Two of the six hundred.

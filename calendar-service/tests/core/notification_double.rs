@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use chassis::fault::{Fault, Reason};
+use chassis::{
+    fault::{Fault, Reason},
+    idempotency::wire,
+};
 use proto::notification::v1::{
     ScheduleReminderRequest, ScheduledReminder, SetEventRemindersRequest, SetEventRemindersResponse,
     reminder_service_server::{ReminderService, ReminderServiceServer},
@@ -29,6 +32,8 @@ struct Book {
     /// Every word, in the order of receipt: the event and the revision.
     words: Vec<(Uuid, i64)>,
     scheduled: Vec<ScheduleReminderRequest>,
+    /// By idempotency key: the first request and its answer.
+    answers: HashMap<String, (ScheduleReminderRequest, ScheduledReminder)>,
     away: bool,
 }
 
@@ -108,11 +113,22 @@ impl ReminderService for NotificationDouble {
         if request.name.is_empty() {
             return Err(Fault::new(Reason::Invalid, "'eventName' is required").into());
         }
+        if let Some((first, answer)) = book.answers.get(&request.idempotency_key) {
+            if *first != request {
+                return Err(Fault::of(Reason::IdempotencyMismatch).into());
+            }
+            let mut again = Response::new(answer.clone());
+            again.metadata_mut().insert(wire::REPLAYED, "true".parse().unwrap());
+            return Ok(again);
+        }
         let scheduled = ScheduledReminder {
             reminder_id: Uuid::now_v7().to_string(),
             name: request.name.clone(),
             time: "2030-05-01T16:00:00.000Z".to_owned(),
         };
+        if !request.idempotency_key.is_empty() {
+            book.answers.insert(request.idempotency_key.clone(), (request.clone(), scheduled.clone()));
+        }
         book.scheduled.push(request);
         Ok(Response::new(scheduled))
     }

@@ -99,7 +99,9 @@ async fn a_raw_socket_gets_both_answers_in_one(pool: PgPool) {
     let schedule = json!({
         "type": "command", "command": "scheduleEvent", "idempotency_key": key, "data": { "eventName": "Tea" },
     });
-    assert_eq!(client.ask(&schedule).await.unwrap()["response"]["name"], "Tea");
+    let first = client.ask(&schedule).await.unwrap();
+    assert_eq!(first["response"]["name"], "Tea");
+    assert!(first.get("replayed").is_none());
     assert_eq!(house.notification.scheduled()[0].idempotency_key, key);
 
     let id = client.post(&json!({ "type": "command" })).await;
@@ -111,4 +113,34 @@ async fn a_raw_socket_gets_both_answers_in_one(pool: PgPool) {
     assert_eq!(ack, expected);
     client.say(&json!({ "type": "command", "command": "dance" })).await;
     assert_eq!(client.until("error").await["message"], "un-recognized command");
+}
+
+#[sqlx::test(migrator = "calendar_service::MIGRATOR")]
+async fn a_key_stands_for_one_command_on_both_kinds_of_sockets(pool: PgPool) {
+    const MISMATCH: &str = "The idempotency key was used for another request";
+    let (house, ann) = (House::open(&pool).await, Person::new("ann"));
+    let (mut raw, mut io) = (house.connect(&ann).await, io(&house, &ann).await);
+    let order = |name: &str, key: &Value| json!({ "command": "scheduleEvent", "idempotency_key": key, "data": { "eventName": name } });
+    let framed = |name: &str, key: &Value| {
+        let mut frame = order(name, key);
+        frame["type"] = json!("command");
+        frame
+    };
+    let key = json!("tea");
+    let first = raw.ask(&framed("Tea", &key)).await.unwrap();
+    let again = raw.ask(&framed("Tea", &key)).await.unwrap();
+    assert_eq!((&again["response"], &again["replayed"]), (&first["response"], &json!(true)));
+    let expected = json!({ "status": "success", "response": first["response"], "replayed": true });
+    assert_eq!(io.ask("command", &order("Tea", &key)).await, expected);
+
+    assert_eq!(raw.ask(&framed("Coffee", &key)).await, Err("idempotency_mismatch".to_owned()));
+    assert_eq!(io.ask("command", &order("Coffee", &key)).await, failure(MISMATCH));
+    io.emit("command", &order("Coffee", &key)).await;
+    assert_eq!(io.until("message").await, MISMATCH);
+    for bad in [json!(3), json!("")] {
+        assert_eq!(raw.ask(&framed("Tea", &bad)).await, Err("invalid".to_owned()));
+        let text = "'idempotency_key' must have 1 to 255 visible ASCII characters";
+        assert_eq!(io.ask("command", &order("Tea", &bad)).await, failure(text));
+    }
+    assert_eq!(house.notification.scheduled().len(), 1);
 }

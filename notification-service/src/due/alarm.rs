@@ -60,6 +60,11 @@ impl Alarm {
         self.shared.wheel.lock().next()
     }
 
+    /// The earliest moment that was not asked for yet, near or passed.
+    pub(super) fn first(&self) -> Option<Timestamp> {
+        self.shared.wheel.lock().first()
+    }
+
     /// Waits until the next moment may be another one.
     pub(super) async fn changed(&self) {
         self.shared.changed.notified().await;

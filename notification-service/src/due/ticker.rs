@@ -13,14 +13,10 @@ use super::{
     LEASE,
     alarm::{Alarm, HORIZON},
     flight::Flight,
+    survey::Survey,
     worker,
 };
-use crate::{
-    handlers::Handlers,
-    model::Report,
-    patience::in_time,
-    store::{CLAIM, ClaimOrder, Store},
-};
+use crate::{handlers::Handlers, model::Report, patience::in_time, store::Store};
 
 /// A lost wake-up, or a clock that was set forward, costs this.
 const LOOK: Duration = Duration::from_millis(500);
@@ -59,8 +55,9 @@ impl Ticker {
         let mut deliveries = JoinSet::new();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         let mut next_look = Instant::now();
+        let mut survey = Survey::default();
         while !lifecycle.is_draining() {
-            let next = self.turn(&mut deliveries, &mut next_look).await;
+            let next = self.turn(&mut deliveries, &mut next_look, &mut survey).await;
             if next.is_ok() {
                 backoff.reset();
             }
@@ -85,7 +82,12 @@ impl Ticker {
     }
 
     /// Looks at the near moments now and then, and claims once.
-    async fn turn(&self, deliveries: &mut JoinSet<()>, next_look: &mut Instant) -> Result<Next, Fault> {
+    async fn turn(
+        &self,
+        deliveries: &mut JoinSet<()>,
+        next_look: &mut Instant,
+        survey: &mut Survey,
+    ) -> Result<Next, Fault> {
         while deliveries.try_join_next().is_some() {}
         if Instant::now() >= *next_look {
             let (now, moments) = in_time(self.store.near_moments(HORIZON)).await?;
@@ -96,16 +98,10 @@ impl Ticker {
         if room.total == 0 {
             return Ok(Next::Room);
         }
-        let order = ClaimOrder {
-            kinds: self.handlers.kinds(),
-            total: room.total,
-            busy: room.busy,
-            lanes: room.lanes,
-            usual: room.usual,
-            lease: LEASE,
-        };
+        let begun = Instant::now();
+        let order = survey.order(room, self.alarm.first(), (self.handlers.kinds(), LEASE));
         let claim = in_time(self.store.claim(&order)).await?;
-        let all = claim.seen < CLAIM;
+        let all = survey.learn(&order, &claim, begun);
         if all {
             self.alarm.passed(claim.heard, claim.now);
         }

@@ -62,6 +62,11 @@ impl Wheel {
         Some(heard + ahead)
     }
 
+    /// The earliest moment that was not asked for yet.
+    pub(super) fn first(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(*self.moments.first()?).ok()
+    }
+
     /// How many moments are near.
     pub(super) fn len(&self) -> usize {
         self.moments.len()
@@ -83,6 +88,7 @@ mod tests {
         let mut wheel = Wheel::default();
         assert!(wheel.add(at(5_000_400)) && !wheel.add(at(5_000_900)), "the same millisecond");
         assert_eq!(wheel.next(), None, "what time it is there is not known");
+        assert_eq!(wheel.first(), Some(at(5_001_000)), "rounded up");
         let heard = Instant::now();
         wheel.observe(heard, at(1_000_000));
         assert_eq!(wheel.next(), Some(heard + Duration::from_millis(4001)));

@@ -1,6 +1,11 @@
 //! `notification.v1.ReminderService`: for calendar-service; needs the service token.
 
-use chassis::{rpc::answer, service_token::ServiceToken};
+use chassis::{
+    fault::Fault,
+    idempotency::{IdempotencyKey, wire::answer_once},
+    rpc::answer,
+    service_token::ServiceToken,
+};
 use proto::notification::v1::{
     ScheduleReminderRequest, ScheduledReminder, SetEventRemindersRequest, SetEventRemindersResponse,
     reminder_service_server::{ReminderService, ReminderServiceServer},
@@ -52,24 +57,26 @@ impl ReminderService for ReminderRpc {
         &self,
         request: Request<ScheduleReminderRequest>,
     ) -> Result<Response<ScheduledReminder>, Status> {
-        answer(async {
+        answer_once(async {
             self.token.check(request.metadata())?;
             let request = request.into_inner();
             let calendar_id = convert::given(request.calendar_id);
+            let key = convert::given(request.idempotency_key).map(|key| IdempotencyKey::parse(&key));
+            let key = key.transpose().map_err(|rule| Fault::invalid("idempotency_key", rule))?;
             let wish = ReminderWish {
                 name: request.name,
                 time: request.time,
                 time_zone: request.time_zone,
                 calendar_id: calendar_id.map(|id| convert::id("calendar_id", &id)).transpose()?,
                 account_id: convert::id("account_id", &request.account_id)?,
-                idempotency_key: convert::given(request.idempotency_key),
+                idempotency_key: key,
             };
             let scheduled = reminder::schedule(&self.service, &wish).await?;
-            Ok(ScheduledReminder {
+            Ok(scheduled.map(|scheduled| ScheduledReminder {
                 reminder_id: scheduled.reminder_id.to_string(),
                 name: scheduled.name,
                 time: scheduled.time,
-            })
+            }))
         })
         .await
     }

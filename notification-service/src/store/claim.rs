@@ -21,12 +21,16 @@ pub(crate) struct ClaimOrder {
     pub(crate) kinds: Vec<Kind>,
     /// Rows in all.
     pub(crate) total: usize,
-    /// Lanes that have enough to do.
-    pub(crate) busy: Vec<String>,
+    /// Looked at is what fell due after this; none: everything that is due, …
+    pub(crate) since: Option<Timestamp>,
+    /// … but nothing of these lanes.
+    pub(crate) left_out: Vec<String>,
     /// Rows of these lanes …
     pub(crate) lanes: Vec<(String, usize)>,
     /// … and of any other.
     pub(crate) usual: usize,
+    /// Beside that, so many rows of each of these lanes, however long they are due.
+    pub(crate) waiting: Vec<(String, usize)>,
     /// How long the rows are ours.
     pub(crate) lease: Duration,
 }
@@ -39,6 +43,8 @@ pub(crate) struct Claim {
     pub(crate) heard: Instant,
     /// How many rows it looked at; [`CLAIM`]: there may be more.
     pub(crate) seen: usize,
+    /// Lanes of which it saw more than it may take.
+    pub(crate) leftover: Vec<String>,
     /// The rows.
     pub(crate) works: Vec<Work>,
 }
@@ -47,6 +53,7 @@ pub(crate) struct Claim {
 struct Row {
     now: jiff_sqlx::Timestamp,
     seen: i64,
+    leftover: Option<Vec<String>>,
     work_id: Option<Uuid>,
     kind: Option<String>,
     account_id: Option<Uuid>,
@@ -81,12 +88,17 @@ impl Row {
     }
 }
 
+/// Lanes with their room, as two columns.
+fn columns(lanes: &[(String, usize)]) -> (Vec<String>, Vec<i32>) {
+    lanes.iter().map(|(lane, room)| (lane.clone(), *room as i32)).unzip()
+}
+
 impl Store {
     /// Claims what is due, the longest due first, lane by lane.
     pub(crate) async fn claim(&self, order: &ClaimOrder) -> Result<Claim, Fault> {
         let kinds: Vec<String> = order.kinds.iter().map(|kind| kind.0.to_owned()).collect();
-        let (lanes, rooms): (Vec<String>, Vec<i32>) =
-            order.lanes.iter().map(|(lane, room)| (lane.clone(), *room as i32)).unzip();
+        let (lanes, rooms) = columns(&order.lanes);
+        let (waiting, places) = columns(&order.waiting);
         // Two things keep the plan what it is, whatever the statistics say: the
         // limit is a constant, and the rows to update come as an array.
         let rows = sqlx::query_as!(
@@ -95,20 +107,36 @@ impl Store {
             with clock as materialized (select app_now() as now),
             due as materialized (
                 select d.work_id, d.lane, d.next_at from due_work d
-                where d.state = 'open' and d.next_at <= (select now from clock)
-                    and d.lane <> all($3) and d.kind = any($1)
+                where d.state = 'open' and d.next_at > coalesce($8::timestamptz, '-infinity')
+                    and d.next_at <= (select now from clock) and d.lane <> all($3) and d.kind = any($1)
                 order by d.next_at
                 limit 512
                 for update skip locked
             ),
-            placed as (
-                select work_id, lane, next_at, row_number() over (partition by lane order by next_at) as place
-                from due
+            placed as materialized (
+                select p.work_id, p.lane, p.next_at,
+                    row_number() over (partition by p.lane order by p.next_at) <= coalesce(r.room, $6::int) as fits
+                from due p left join unnest($4::text[], $5::int[]) as r (lane, room) using (lane)
+            ),
+            -- Each of these lanes from its own beginning: as rows, for with an equation the planner may prefer
+            -- the order of all lanes together, and read past the others.
+            waiting as materialized (
+                select w.work_id, w.next_at
+                from unnest($9::text[], $10::int[]) as r (lane, room) cross join lateral (
+                    select d.work_id, d.next_at from due_work d
+                    where d.state = 'open' and d.kind = any($1)
+                        and (d.lane, d.next_at) >= (r.lane, timestamptz '-infinity')
+                        and (d.lane, d.next_at) <= (r.lane, (select now from clock))
+                    order by d.lane, d.next_at
+                    limit r.room
+                    for update skip locked
+                ) as w
             ),
             chosen as (
-                select p.work_id from placed p left join unnest($4::text[], $5::int[]) as r (lane, room) using (lane)
-                where p.place <= coalesce(r.room, $6::int)
-                order by p.next_at
+                select work_id from (
+                    select work_id, next_at from placed where fits union all select work_id, next_at from waiting
+                ) as both_kinds
+                order by next_at
                 limit $2
             ),
             claimed as (
@@ -120,7 +148,11 @@ impl Store {
                 returning d.work_id, d.kind, d.account_id, d.payload, d.lane, d.due_at, d.fired_at, d.attempts,
                     d.failures, d.fence
             )
-            select clock.now as "now!", (select count(*) from due) as "seen!", c.work_id as "work_id?",
+            select clock.now as "now!", (select count(*) from due) as "seen!",
+                -- Once is enough.
+                case when row_number() over (order by c.due_at) = 1
+                    then array(select distinct lane from placed where not fits) end as "leftover?",
+                c.work_id as "work_id?",
                 c.kind as "kind?", c.account_id, c.payload as "payload?", c.lane as "lane?", c.due_at as "due_at?",
                 c.fired_at as "fired_at?", c.attempts as "attempts?", c.failures as "failures?", c.fence as "fence?"
             from clock left join claimed c on true
@@ -128,19 +160,27 @@ impl Store {
             "#,
             &kinds,
             order.total as i64,
-            &order.busy,
+            &order.left_out,
             &lanes,
             &rooms,
             order.usual as i32,
             order.lease.as_secs_f64(),
+            order.since.map(jiff_sqlx::Timestamp::from) as Option<jiff_sqlx::Timestamp>,
+            &waiting,
+            &places,
         )
         .fetch_all(self.pool())
         .await?;
         let heard = Instant::now();
         let (now, seen) =
             rows.first().map_or((Timestamp::UNIX_EPOCH, 0), |row| (row.now.to_jiff(), row.seen));
-        let works = rows.into_iter().filter_map(|row| row.work(&order.kinds, now, heard)).collect();
-        Ok(Claim { now, heard, seen: seen as usize, works })
+        let mut leftover = Vec::new();
+        let mut works = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            leftover.extend(row.leftover.take().into_iter().flatten());
+            works.extend(row.work(&order.kinds, now, heard));
+        }
+        Ok(Claim { now, heard, seen: seen as usize, leftover, works })
     }
 
     /// The database's clock, and the moments within `horizon` at which something

@@ -3,12 +3,14 @@
 //! database; what must be real time takes a second or two.
 
 mod account;
+mod authority;
 mod calendar_double;
 mod egress;
 mod fencing;
 mod ledger;
 mod notifications;
 mod peers;
+mod private_ca;
 mod process;
 mod receiver;
 mod reminders;

@@ -94,6 +94,12 @@ impl Process {
         outbound(message, &self.token)
     }
 
+    /// Drops it wherever it is.
+    pub(crate) async fn kill(self) {
+        self.lifecycle.abort();
+        timeout(Duration::from_secs(40), self.running).await.expect("in time").unwrap().unwrap();
+    }
+
     pub(crate) async fn stop(self) {
         drop(self.channel);
         self.lifecycle.drain();
@@ -221,7 +227,8 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(_pool: PgPool) {
     // Nobody is at either address.
     let process = Process::start_on("postgres://nobody@127.0.0.1:9/none", "http://127.0.0.1:9", &[]).await;
     let mut client = NotificationServiceClient::new(process.channel.clone());
-    let status = timeout(Duration::from_secs(3), client.status(StatusRequest {})).await.expect("never hangs");
+    let status =
+        timeout(Duration::from_secs(10), client.status(StatusRequest {})).await.expect("never hangs");
     assert_eq!(reason(status), Some(Reason::Unavailable));
     let missing: Vec<_> = process.lifecycle.health().missing().into_iter().map(|(name, _)| name).collect();
     assert!(missing.contains(&"database".to_owned()), "{missing:?}");

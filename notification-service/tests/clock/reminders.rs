@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use chassis::fault::Reason;
+use chassis::{fault::Reason, idempotency::IdempotencyKey};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use notification_service::{
     MIGRATOR,
-    reminder::{EventReminders, ReminderWish, schedule, set_event_reminders},
+    reminder::{EventReminders, ReminderWish, ScheduledReminder, schedule, set_event_reminders},
 };
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::world::{World, eventually};
+use crate::world::{World, code, eventually};
 
 /// The database's clock, in whole seconds, and so many minutes.
 async fn start_in(world: &World, minutes: i64) -> String {
@@ -171,12 +172,11 @@ async fn a_wish_is_refused_in_the_sources_words_and_order(pool: PgPool) {
 async fn a_scheduled_reminder_comes_once_as_it_was_promised(pool: PgPool) {
     let world = World::new(pool).await;
     let room = Uuid::now_v7();
-    let wish = ReminderWish { calendar_id: Some(room), idempotency_key: Some("k".to_owned()), ..wish() };
-    let scheduled = schedule(&world.service, &wish).await.unwrap();
+    let wish = ReminderWish { calendar_id: Some(room), ..wish() };
+    let scheduled = schedule(&world.service, &wish).await.unwrap().answer;
     assert_eq!((scheduled.name.as_str(), scheduled.time.as_str()), ("Tea", "2099-11-29T22:30:00.000Z"));
-    assert_eq!(schedule(&world.service, &wish).await.unwrap(), scheduled, "a repeat");
-    let unkeyed = ReminderWish { idempotency_key: None, ..wish.clone() };
-    assert_ne!(schedule(&world.service, &unkeyed).await.unwrap().reminder_id, scheduled.reminder_id);
+    let another = schedule(&world.service, &wish).await.unwrap().answer;
+    assert_ne!(another.reminder_id, scheduled.reminder_id, "without a key it is another one");
     assert_eq!(world.planned().await, 2);
 
     let seconds = world
@@ -193,4 +193,58 @@ async fn a_scheduled_reminder_comes_once_as_it_was_promised(pool: PgPool) {
     assert_eq!((book.scheduled.len(), sent.late), (2, false));
     assert_eq!((&sent.name, &sent.time), (&scheduled.name, &scheduled.time));
     assert_eq!((&sent.calendar_id, &sent.account_id), (&room.to_string(), &wish.account_id.to_string()));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_key_stands_for_one_wish(pool: PgPool) {
+    let world = World::new(pool).await;
+    let keyed = |key: &str| ReminderWish { idempotency_key: IdempotencyKey::parse(key).ok(), ..wish() };
+    let account_id = Uuid::now_v7();
+    let tea = ReminderWish { account_id, ..keyed("k") };
+    let asked = |wish: &ReminderWish| {
+        let (service, wish) = (world.service.clone(), wish.clone());
+        async move { schedule(&service, &wish).await }
+    };
+    let mut answers: Vec<ScheduledReminder> = Vec::new();
+    // At once, some find the first one in flight; who comes again gets its answer.
+    for answer in join_all((0..8).map(|_| asked(&tea))).await {
+        match answer {
+            Ok(answered) => answers.push(answered.answer),
+            Err(fault) => assert_eq!(fault.reason, Reason::IdempotencyInFlight),
+        }
+    }
+    let again = asked(&tea).await.unwrap();
+    assert!(again.replayed && !answers.is_empty() && answers.iter().all(|answer| *answer == again.answer));
+    assert_eq!(world.planned().await, 1);
+
+    let room = Some(Uuid::now_v7());
+    for other in [
+        ReminderWish { name: "Coffee".to_owned(), ..tea.clone() },
+        ReminderWish { time: "2099-11-29 17:31".to_owned(), ..tea.clone() },
+        ReminderWish { time_zone: "Europe/Berlin".to_owned(), ..tea.clone() },
+        ReminderWish { calendar_id: room, ..tea.clone() },
+        // The key comes before what is wrong with the rest.
+        ReminderWish { time: "tomorrow".to_owned(), ..tea.clone() },
+    ] {
+        assert_eq!(code(&asked(&other).await), "idempotency_mismatch", "{other:?}");
+    }
+    let refused = ReminderWish { time: "2020-11-29 17:30".to_owned(), account_id, ..keyed("late") };
+    assert_eq!(code(&asked(&refused).await), "invalid");
+    // What was refused is kept nowhere: the key may be used for what is right.
+    let right = asked(&ReminderWish { account_id, ..keyed("late") }).await.unwrap();
+    let others = asked(&keyed("k")).await.unwrap();
+    assert!(!right.replayed && !others.replayed, "an account's keys are its own");
+    assert_eq!(world.planned().await, 3);
+
+    // Its time comes, and goes: the answer stays the answer for a day.
+    let seconds =
+        world.count("select extract(epoch from timestamptz '2100-01-01' - app_now())::bigint").await;
+    sqlx::query("update idempotency set expires_at = expires_at + interval '100 years'")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.advance(Duration::from_secs(seconds as u64)).await;
+    assert_eq!(asked(&tea).await.unwrap(), again);
+    sqlx::query("update idempotency set expires_at = app_now()").execute(&world.pool).await.unwrap();
+    assert_eq!(code(&asked(&tea).await), "invalid", "now it is a new wish, for a time that has passed");
 }

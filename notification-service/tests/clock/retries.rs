@@ -30,7 +30,7 @@ async fn it_comes_again_by_the_schedule_then_it_is_a_dead_letter_that_can_be_sen
         let seen = world.see(ann, id).await;
         assert_eq!((seen.state, seen.last_status), (TimerState::Delivering, 503));
         let wait: f64 = sqlx::query_scalar(
-            "select extract(epoch from w.next_at - d.started_at)::float8
+            "select extract(epoch from w.next_at - d.started_at)::float8 - d.duration_ms / 1000.0::float8
              from due_work w join deliveries d using (work_id) where d.attempt = w.attempts",
         )
         .fetch_one(&world.pool)

@@ -43,7 +43,7 @@ async fn a_timer_fires_as_a_post_to_its_address(pool: PgPool) {
     assert_eq!((seen.state, seen.time_left), (TimerState::Delivered, 0));
     assert_eq!((seen.attempts, seen.last_status), (1, 200));
     let late = seen.fired_at.unwrap().duration_since(seen.due_at);
-    assert!(late.as_millis() >= 0 && late.as_millis() < 1000, "fired {late:?} after its time");
+    assert!(late.as_millis() >= 0 && late.as_millis() < 5000, "fired {late:?} after its time");
     engine.stop().await;
     assert_eq!(world.receiver.count(), 1);
 }
