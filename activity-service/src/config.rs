@@ -3,7 +3,11 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::{rpc::Targets, service_token::ServiceToken};
+use chassis::{
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Wire, WireSettings},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tonic::transport::Uri;
@@ -52,6 +56,9 @@ pub struct Settings {
     /// The relay.
     #[command(flatten)]
     pub relay: RelaySettings,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// Settings that hold together.
@@ -69,6 +76,8 @@ pub struct Config {
     pub notify_url: Option<Uri>,
     /// Opens internal methods, here and elsewhere.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
     /// How long events and told notifications are kept.
     pub retention: Duration,
     /// What events mean.
@@ -113,6 +122,7 @@ impl Settings {
             ));
         }
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
             notify_url: self.notify_url.as_ref().map(notify_url).transpose()?,
             database_url: self.database_url,
             database_connections: self.database_connections,

@@ -3,7 +3,11 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _};
 
-use chassis::{rpc::Targets, service_token::ServiceToken};
+use chassis::{
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Wire, WireSettings},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -56,6 +60,9 @@ pub struct Settings {
     #[arg(long, env = "SOCKET_FRAME_BURST", default_value = "60",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub socket_frame_burst: u32,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// Settings that hold together.
@@ -73,6 +80,8 @@ pub struct Config {
     pub redis_url: Option<SecretString>,
     /// Opens internal methods, here and at auth-service.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
     /// Who hears a message that names no calendar.
     pub broadcast_scope: BroadcastScope,
     /// What a socket may do.
@@ -103,6 +112,7 @@ impl Settings {
                 .map_err(|error| invalid("REDIS_URL", error.category()))?;
         }
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
             database_url: self.database_url,
             database_connections: self.database_connections,
             auth_url: self.auth_url,

@@ -34,7 +34,7 @@ impl ReminderService for ReminderRpc {
         request: Request<SetEventRemindersRequest>,
     ) -> Result<Response<SetEventRemindersResponse>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let request = request.into_inner();
             let event = EventReminders {
                 event_id: convert::id("event_id", &request.event_id)?,
@@ -53,7 +53,7 @@ impl ReminderService for ReminderRpc {
         request: Request<ScheduleReminderRequest>,
     ) -> Result<Response<ScheduledReminder>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let request = request.into_inner();
             let calendar_id = convert::given(request.calendar_id);
             let wish = ReminderWish {
