@@ -21,4 +21,5 @@ mod saga;
 mod sessions;
 mod sockets;
 mod tenancy;
+mod tls;
 mod walk;
