@@ -1,7 +1,7 @@
 # Two commands are all there is to know: `make run` and `make test`. The rest is for people who change things.
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster secrets test lint sqlx dashboards bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay bench-timers
+.PHONY: help run cluster secrets certs test lint sqlx dashboards bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay bench-timers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ cluster: ## build and start several instances of everything, as docker-compose.y
 
 secrets: ## make the secrets of a system in ./secrets, for deployments of your own
 	@scripts/cluster/secrets.sh secrets && echo "made in ./secrets"
+
+certs: ## make a CA and a certificate for every service in ./secrets/tls, for TLS of your own (see docs/OPERATIONS.md)
+	@scripts/cluster/certs.sh secrets/tls && echo "made in ./secrets/tls"
 
 test: ## lint, and every test, beside private servers (see docs/TESTING.md)
 	@scripts/test.sh

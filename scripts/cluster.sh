@@ -5,6 +5,7 @@
 #   CLUSTER_PORTS=free  every port a free one; else the gateways are on 8080 …, Prometheus on 9091
 #   CLUSTER_BINARIES    the folder of the programs; else they are built for release
 #   CLUSTER_SCRAPE      how often Prometheus looks (5s)
+#   CLUSTER_TLS=off     without TLS between the services
 #   CLUSTER_UNTIL=eof   ends with its standard input, for programs that start it
 # Any other variable of a service may be given too, such as LIMIT_LOGIN.
 # DATA_DIR/cluster/cluster.json tells programs what runs where; start/NAME there starts a part again that was
@@ -110,6 +111,8 @@ translation() {
     local name=$1 part port ours service k host lasts=''
     # Without a RabbitMQ the relay's packs pass within the process.
     if [ -n "$amqp" ]; then echo "s|^AMQP_URL=.*|AMQP_URL=$amqp|"; else echo '/^AMQP_URL=/d'; fi
+    [ "${CLUSTER_TLS:-}" != off ] || echo '/^SERVICE_TLS_/d'
+    echo "s|/run/secrets/ca\\.crt|$data/secrets/tls/ca.crt|; s|/run/secrets/tls\\.|$data/secrets/tls/${name%-*}.|"
     echo "s|/run/secrets/pgpass|$data/secrets/${name%-*}.pgpass|; s|/run/secrets|$data/secrets|; s|dns:///|http://|"
     while read -r part port ours; do
         service=${part%-*} k=${part##*-}
@@ -387,7 +390,7 @@ stay() {
     done
 }
 
-ensure postgres redis
+ensure postgres redis openssl
 read_topology
 names=()
 choose_folder
@@ -396,6 +399,7 @@ trap 'exit 0' INT TERM HUP
 build
 read_topology
 "$here/secrets.sh" "$data/secrets"
+"$here/certs.sh" "$data/secrets/tls"
 names=(none)
 end_all # what a killed run left
 names=()

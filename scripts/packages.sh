@@ -8,6 +8,7 @@
 package() {
     case "$1:$2" in
     apt-get:postgres) echo postgresql ;;
+    *:openssl) echo openssl ;;
     apt-get:redis) echo redis-server ;;
     apt-get:rabbitmq) echo rabbitmq-server ;;
     apt-get:prometheus) echo prometheus ;;
@@ -74,6 +75,7 @@ present() {
     case "$1" in
     postgres) [ -n "$(postgres_programs)" ] ;;
     redis) have redis-server ;;
+    openssl) have openssl ;;
     rabbitmq) [ -n "$(rabbitmq_programs)" ] ;;
     prometheus) have prometheus && have promtool ;;
     node) have node && have npm ;;

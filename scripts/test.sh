@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$root"
 
 if [ -z "${TEST_SERVERS:-}" ]; then
-    ensure compiler postgres redis rabbitmq prometheus node python faketime
+    ensure compiler openssl postgres redis rabbitmq prometheus node python faketime
     need_cargo
     exec scripts/servers.sh "$0" "$@"
 fi

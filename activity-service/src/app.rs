@@ -7,7 +7,7 @@ use chassis::{
     health::Dependency,
     lifecycle::Lifecycle,
     postgres,
-    rpc::{self, Caller},
+    rpc::{self, Caller, Guard},
     tokens::{RpcKeySource, Verifier},
 };
 use tokio::time::sleep;
@@ -19,7 +19,7 @@ use crate::{
     metrics, notify, processor,
     receiver::{HttpReceiver, Receiver, ServiceReceiver},
     relay,
-    rpc::{AccountRpc, ActivityRpc},
+    rpc::{AccountRpc, ActivityRpc, CALLERS},
     service::{Nudge, Service},
     store::Store,
     sweep,
@@ -33,7 +33,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(&config)?;
-    let auth = rpc::channel(&config.auth_url);
+    let auth = rpc::channel_on(config.wire.to("auth"), &config.auth_url);
     let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth)), clock);
     let service = Service {
         store: Store::new(pool.clone()),
@@ -56,7 +56,10 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let caller = Arc::new(Caller::new(verifier));
     let routes = Routes::new(ActivityRpc { service: service.clone(), caller }.into_server())
         .add_service(AccountRpc { service, token }.into_server());
-    rpc::serve("activity", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)?;
+    config.wire.keep_fresh("activity-certificate", "activity", &lifecycle);
+    let guard = Guard { acceptor: config.wire.acceptor(), callers: CALLERS };
+    let served = rpc::serve_guarded("activity", listeners.grpc, guard, routes, lifecycle.clone()).await;
+    served.map_err(RunError::Serve)?;
     lifecycle.finish().await;
     // A connection that is in use keeps the pool open.
     tokio::select! { () = pool.close() => {}, () = lifecycle.aborting() => {} }
@@ -74,7 +77,7 @@ fn receiver(config: &Config) -> Receiver {
     if let Some(uri) = &config.notify_url {
         return Receiver::Http(HttpReceiver::new(uri.clone()));
     }
-    let channel = rpc::channel(&config.notification_url);
+    let channel = rpc::channel_on(config.wire.to("notification"), &config.notification_url);
     Receiver::Service(ServiceReceiver::new(channel, config.service_token.clone()))
 }
 

@@ -3,7 +3,12 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::{postgres, rpc::Targets, service_token::ServiceToken};
+use chassis::{
+    postgres,
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Wire, WireSettings},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tonic::transport::Uri;
@@ -55,6 +60,9 @@ pub struct Settings {
     /// The relay.
     #[command(flatten)]
     pub relay: RelaySettings,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// Settings that hold together.
@@ -74,6 +82,8 @@ pub struct Config {
     pub notify_url: Option<Uri>,
     /// Opens internal methods, here and elsewhere.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
     /// How long events and told notifications are kept.
     pub retention: Duration,
     /// What events mean.
@@ -118,6 +128,7 @@ impl Settings {
             ));
         }
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
             notify_url: self.notify_url.as_ref().map(notify_url).transpose()?,
             database_url: self.database_url,
             replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {

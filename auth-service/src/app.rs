@@ -6,7 +6,7 @@ use chassis::{
     clock::{Clock, SystemClock},
     lifecycle::Lifecycle,
     postgres,
-    rpc::{self, Caller},
+    rpc::{self, Caller, Guard},
     tokens::Verifier,
 };
 use tonic::service::Routes;
@@ -26,7 +26,8 @@ use crate::{
     register::Register,
     removal::Removal,
     rpc::{
-        accounts::AccountRpc, directory::DirectoryRpc, participants::ParticipantRpc, sessions::SessionRpc,
+        CALLERS, accounts::AccountRpc, directory::DirectoryRpc, participants::ParticipantRpc,
+        sessions::SessionRpc,
     },
     session::Sessions,
     signing::{ring::KeyRing, rotation::Rotation, seal::SealingKey},
@@ -63,7 +64,10 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         });
     }
     let routes = app.routes();
-    rpc::serve("auth", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)?;
+    config.wire.keep_fresh("auth-certificate", "auth", &lifecycle);
+    let guard = Guard { acceptor: config.wire.acceptor(), callers: CALLERS };
+    let served = rpc::serve_guarded("auth", listeners.grpc, guard, routes, lifecycle.clone()).await;
+    served.map_err(RunError::Serve)?;
     lifecycle.finish().await;
     // A connection that is in use keeps the pool open.
     tokio::select! { () = pool.close() => {}, () = lifecycle.aborting() => {} }
@@ -96,6 +100,7 @@ impl App {
         let (store, ring) = (Store::new(pool), rotation.ring());
         let verifier = Verifier::new(Arc::new(ring.clone()), clock);
         let receivers = Receivers::new(
+            &config.wire,
             &config.calendar_url,
             config.notification_url.as_ref(),
             config.activity_url.as_ref(),

@@ -6,7 +6,13 @@ mod place;
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
-use chassis::{postgres, rpc::Targets, secrets::read_secret, service_token::ServiceToken};
+use chassis::{
+    postgres,
+    rpc::Targets,
+    secrets::read_secret,
+    service_token::ServiceToken,
+    tls::{Wire, WireSettings},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -82,6 +88,9 @@ pub struct Settings {
     #[arg(long, env = "HASH_QUEUE", default_value = "64",
         value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub hash_queue: u32,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// The values of `REGISTRATION`.
@@ -108,6 +117,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Opens internal methods, here and at the services that are told.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
     /// calendar-service, gRPC.
     pub calendar_url: Targets,
     /// notification-service, gRPC.
@@ -146,6 +157,7 @@ impl Settings {
             return Err(invalid("AUTH_DATABASE_URL", "must be like postgres://user@host:port/database"));
         }
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
             key_file: self.key_path()?,
             registration: self.registration()?,
             calendar_url: self.calendar_url,

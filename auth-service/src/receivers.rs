@@ -2,8 +2,9 @@
 
 use chassis::{
     fault::Fault,
-    rpc::{Targets, channel, outbound},
+    rpc::{Targets, channel_on, outbound},
     service_token::ServiceToken,
+    tls::Wire,
 };
 use proto::{activity::v1 as activity, calendar::v1 as calendar, notification::v1 as notification};
 use tonic::{Status, transport::Channel};
@@ -26,15 +27,16 @@ pub(crate) struct Receivers {
 impl Receivers {
     /// Receivers at these addresses.
     pub(crate) fn new(
+        wire: &Wire,
         calendar: &Targets,
         notification: Option<&Targets>,
         activity: Option<&Targets>,
         token: ServiceToken,
     ) -> Self {
         Self {
-            calendar: channel(calendar),
-            notification: notification.map(channel),
-            activity: activity.map(channel),
+            calendar: channel_on(wire.to("calendar"), calendar),
+            notification: notification.map(|at| channel_on(wire.to("notification"), at)),
+            activity: activity.map(|at| channel_on(wire.to("activity"), at)),
             token,
         }
     }

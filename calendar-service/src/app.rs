@@ -7,7 +7,7 @@ use chassis::{
     health::Dependency,
     lifecycle::Lifecycle,
     postgres,
-    rpc::{self, Caller},
+    rpc::{self, Caller, Guard},
     tokens::{RpcKeySource, Verifier},
 };
 use secrecy::ExposeSecret as _;
@@ -21,7 +21,7 @@ use crate::{
     metrics, outbox,
     password::Passwords,
     reminder::Reminders,
-    rpc::{AccountRpc, CalendarRpc, DeliveryRpc, TunnelRpc},
+    rpc::{AccountRpc, CALLERS, CalendarRpc, DeliveryRpc, TunnelRpc},
     saga::{Participants, runner},
     service::{Nudge, Service},
     socket::{RpcSessionBook, SocketParts, Sockets},
@@ -37,8 +37,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(&config)?;
-    let auth = rpc::channel(&config.auth_url);
-    let notification = rpc::channel(&config.notification_url);
+    let auth = rpc::channel_on(config.wire.to("auth"), &config.auth_url);
+    let notification = rpc::channel_on(config.wire.to("notification"), &config.notification_url);
     let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth.clone())), Arc::clone(&clock));
     let service = Service {
         store: Store::new(pool.clone()),
@@ -73,10 +73,15 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         .add_service(AccountRpc { service: service.clone(), token: token.clone() }.into_server())
         .add_service(DeliveryRpc { service, token: token.clone() }.into_server())
         .add_service(TunnelRpc { tunnels: Arc::new(sockets.clone()), token }.into_server());
+    config.wire.keep_fresh("calendar-certificate", "calendar", &lifecycle);
     let serving = async {
-        rpc::serve("calendar", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)
+        let guard = Guard { acceptor: config.wire.acceptor(), callers: CALLERS };
+        let served = rpc::serve_guarded("calendar", listeners.grpc, guard, routes, lifecycle.clone()).await;
+        served.map_err(RunError::Serve)
     };
-    let rooms = async { sockets.serve(listeners.socket).await.map_err(RunError::Sockets) };
+    // Whoever connects here says which gateway and which client it is: only a gateway is believed.
+    let door = config.wire.acceptor().only(&["gateway"]);
+    let rooms = async { sockets.serve(listeners.socket, door).await.map_err(RunError::Sockets) };
     tokio::try_join!(serving, rooms)?;
     bus.close();
     lifecycle.finish().await;

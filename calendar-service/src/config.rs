@@ -3,7 +3,12 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr as _};
 
-use chassis::{postgres, rpc::Targets, service_token::ServiceToken};
+use chassis::{
+    postgres,
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Wire, WireSettings},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -59,6 +64,9 @@ pub struct Settings {
     #[arg(long, env = "SOCKET_FRAME_BURST", default_value = "60",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub socket_frame_burst: u32,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// Settings that hold together.
@@ -78,6 +86,8 @@ pub struct Config {
     pub redis_url: Option<SecretString>,
     /// Opens internal methods, here and at auth-service.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
     /// Who hears a message that names no calendar.
     pub broadcast_scope: BroadcastScope,
     /// What a socket may do.
@@ -108,6 +118,7 @@ impl Settings {
                 .map_err(|error| invalid("REDIS_URL", error.category()))?;
         }
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
             database_url: self.database_url,
             replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {
                 invalid(

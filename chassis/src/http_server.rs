@@ -23,7 +23,10 @@ use tokio::{
 };
 use tower::{Service, ServiceExt as _};
 
-use crate::lifecycle::Lifecycle;
+use crate::{
+    lifecycle::Lifecycle,
+    tls::{Acceptor, Stream},
+};
 
 /// Between "unready" and "stop accepting": balancers and keep-alive clients move on.
 const LAME_DUCK: Duration = Duration::from_secs(1);
@@ -64,10 +67,33 @@ impl Default for HttpLimits {
     }
 }
 
-/// Serves `service` on `listener` until the lifecycle drains and every
-/// connection has ended, at the latest until the hard stop.
+/// Serves `service` without TLS, as [`serve_accepted`] does.
 pub async fn serve<S, F, B>(
     listener: TcpListener,
+    service: S,
+    limits: HttpLimits,
+    lifecycle: Lifecycle,
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future = F>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    serve_accepted(listener, Acceptor::plain(), service, limits, lifecycle).await
+}
+
+/// Serves `service` on `listener`, each connection as `acceptor` makes it,
+/// until the lifecycle drains and every connection has ended, at the latest
+/// until the hard stop.
+pub async fn serve_accepted<S, F, B>(
+    listener: TcpListener,
+    acceptor: Acceptor,
     service: S,
     limits: HttpLimits,
     lifecycle: Lifecycle,
@@ -118,7 +144,21 @@ where
         });
         let builder = Arc::clone(&builder);
         let watcher = graceful.watcher();
+        let (acceptor, draining) = (acceptor.clone(), lifecycle.clone());
         tokio::spawn(async move {
+            let shaken = tokio::select! {
+                // Without TLS there is nothing to wait for.
+                biased;
+                shaken = timeout(limits.header_timeout, acceptor.accept(stream)) => shaken,
+                () = stop_accepting(draining) => return,
+            };
+            let stream = match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "no TLS came about");
+                    return;
+                }
+            };
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
             let connection = watcher.watch(connection.into_owned());
             tokio::pin!(connection);
@@ -146,11 +186,11 @@ where
     Ok(())
 }
 
-/// The bare socket of a connection that [`serve`] accepted and a handler
+/// The socket of a connection that [`serve`] accepted and a handler
 /// upgraded, with what was read past the request: nothing of HTTP stays in
 /// memory. An upgrade of another making comes back as it was.
-pub fn reclaim(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
-    let parts = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)?;
+pub fn reclaim(upgraded: Upgraded) -> Result<(Stream, Bytes), Upgraded> {
+    let parts = auto::upgrade::downcast::<TokioIo<Stream>>(upgraded)?;
     Ok((parts.io.into_inner(), parts.read_buf))
 }
 

@@ -21,6 +21,7 @@ pub mod rpc;
 pub mod secrets;
 pub mod service_token;
 pub mod telemetry;
+pub mod tls;
 pub mod tokens;
 
 /// Installs the one TLS and cryptography provider, aws-lc-rs. Call it first in

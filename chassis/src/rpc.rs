@@ -1,14 +1,17 @@
 //! gRPC as every service speaks it: one way to serve, to answer, to call.
 
+mod callers;
 mod client;
 mod first_that_answers;
 mod observe;
 mod server;
 mod targets;
 
+pub(crate) use self::callers::Vouched;
 pub use self::{
-    client::{authorize, channel, outbound},
+    callers::Callers,
+    client::{authorize, channel, channel_on, outbound},
     observe::{REQUEST_ID, current_request_id, with_request_id},
-    server::{Caller, answer, serve},
+    server::{Caller, Guard, answer, serve, serve_guarded},
     targets::{InvalidTarget, Target, Targets},
 };

@@ -6,10 +6,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::RngCore as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
-use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataMap, MetadataValue},
+};
 
 use crate::{
     fault::{Fault, Reason},
+    rpc::Vouched,
     secrets,
 };
 
@@ -57,6 +61,11 @@ impl ServiceToken {
     /// Whether this is the token, compared in constant time.
     pub fn is(&self, shown: &[u8]) -> bool {
         shown.ct_eq(self.secret.expose_secret().as_bytes()).into()
+    }
+
+    /// Wants the token, or a certificate that may call this method.
+    pub fn admit<T>(&self, request: &Request<T>) -> Result<(), Fault> {
+        if request.extensions().get::<Vouched>().is_some() { Ok(()) } else { self.check(request.metadata()) }
     }
 
     /// Wants the token, compared in constant time.

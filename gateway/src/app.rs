@@ -6,6 +6,7 @@ use chassis::{
     clock::{Clock, SystemClock},
     http_server,
     lifecycle::Lifecycle,
+    tls::Acceptor,
     tokens::Verifier,
 };
 use secrecy::ExposeSecret as _;
@@ -37,7 +38,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecycle) -> Result<(), RunError> {
     metrics::describe();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let upstream = Upstream::new(config.services, config.breaker, config.service_token, &lifecycle);
+    let upstream =
+        Upstream::new(config.services, &config.wire, config.breaker, config.service_token, &lifecycle);
 
     let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");
@@ -70,8 +72,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     };
     let limits = Limits::new(config.limits, store, sessions.clone());
 
-    let tunnels =
-        Tunnels::new(config.calendar_sockets, config.breaker, config.tunnels, upstream.clone(), &lifecycle);
+    let sockets = (config.calendar_sockets, config.wire.to("calendar"));
+    let tunnels = Tunnels::new(sockets, config.breaker, config.tunnels, upstream.clone(), &lifecycle);
     let app = App::from(Parts {
         upstream,
         sessions,
@@ -97,7 +99,16 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
             }
         });
     }
-    let served = http_server::serve(listeners.public, service, config.http, lifecycle.clone()).await;
+    config.wire.keep_fresh("gateway-certificate", "gateway", &lifecycle);
+    let door = match config.certificate {
+        Some(certificate) => {
+            certificate.keep_fresh("gateway-public-certificate", "gateway", "public", &lifecycle);
+            Acceptor::public(certificate).map_err(RunError::Tls)?
+        }
+        None => Acceptor::plain(),
+    };
+    let (public, until) = (listeners.public, lifecycle.clone());
+    let served = http_server::serve_accepted(public, door, service, config.http, until).await;
     served.map_err(RunError::Serve)?;
     lifecycle.finish().await;
     Ok(())

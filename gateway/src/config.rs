@@ -8,9 +8,15 @@ use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
+    sync::Arc,
 };
 
-use chassis::{http_server::HttpLimits, rpc::Targets, service_token::ServiceToken};
+use chassis::{
+    http_server::HttpLimits,
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Certificate, Wire, WireSettings},
+};
 use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -66,6 +72,13 @@ pub struct Settings {
     /// The secret that services show each other.
     #[arg(long, env = "SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
+    /// The gateway's public certificate and those between it and who signed it
+    /// (PEM): with it, clients speak TLS 1.2 or 1.3 here. Read again when it changes.
+    #[arg(long, env = "GATEWAY_TLS_CERT_FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// The key of that (PEM).
+    #[arg(long, env = "GATEWAY_TLS_KEY_FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
     /// Connections at once, tunnels not counted.
     #[arg(long, env = "GATEWAY_CONNECTIONS", default_value = "16384")]
     pub connections: NonZeroUsize,
@@ -75,6 +88,9 @@ pub struct Settings {
     /// Requests a minute.
     #[command(flatten)]
     pub limits: LimitSettings,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// Settings that hold together.
@@ -96,6 +112,10 @@ pub struct Config {
     pub https: bool,
     /// Opens internal methods.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
+    /// What clients are shown; absent: they speak plain HTTP.
+    pub certificate: Option<Arc<Certificate>>,
     /// When an instance is left alone, and for how long.
     pub breaker: Rules,
     /// What a peer may hold.
@@ -122,11 +142,14 @@ impl Settings {
         let origin = |variable, text: &str| {
             origin::normal(text).map_err(|reason| ConfigError { variable, reason: reason.to_owned() })
         };
+        let certificate = self.certificate()?;
         let public = match &self.public_origin {
             Some(text) => vec![origin("PUBLIC_ORIGIN", text)?],
-            None => origin::of_listener(self.listen),
+            None => origin::of_listener(self.listen, certificate.is_some()),
         };
-        let https = public.iter().any(|origin| origin.starts_with("https:"));
+        // Not where the origin is the listener's own: a browser that were told to stay with `https://localhost`
+        // would do so for every other program of its machine.
+        let https = self.public_origin.is_some() && public.iter().any(|origin| origin.starts_with("https:"));
         let allowed = if self.allowed_origins.is_empty() {
             public
         } else {
@@ -139,6 +162,8 @@ impl Settings {
             redis::Client::open(url.expose_secret()).map_err(|error| invalid("REDIS_URL", error))?;
         }
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
+            certificate,
             services: Places {
                 auth: self.auth_url,
                 calendar: self.calendar_url,
@@ -157,6 +182,14 @@ impl Settings {
             tunnels: self.tunnels.get(),
             limits: self.limits,
         })
+    }
+}
+
+impl Settings {
+    fn certificate(&self) -> Result<Option<Arc<Certificate>>, ConfigError> {
+        let (Some(cert), Some(key)) = (&self.tls_cert_file, &self.tls_key_file) else { return Ok(None) };
+        let opened = Certificate::open(("GATEWAY_TLS_CERT_FILE", cert), ("GATEWAY_TLS_KEY_FILE", key));
+        opened.map(Some).map_err(|error| invalid(error.variable, error.reason))
     }
 }
 
@@ -224,6 +257,8 @@ mod tests {
             ("--redis-url", "rabbit://x", "REDIS_URL"),
             ("--trusted-proxies", "10.0.0.0/8,proxy", "trusted-proxies"),
             ("--limit-login", "0", "limit-login"),
+            ("--tls-cert-file", "/nowhere", "--tls-key-file"),
+            ("--service-tls-ca-file", "/nowhere", "SERVICE_TLS_CERT_FILE"),
         ] {
             let refused = config(&[argument, value]).err().expect("refused");
             assert!(refused.contains(variable), "{argument} {value}: {refused}");

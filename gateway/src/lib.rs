@@ -50,6 +50,9 @@ pub enum RunError {
     /// Redis' address is not usable.
     #[error("Redis cannot be addressed")]
     Redis(#[source] redis::RedisError),
+    /// The public listener cannot speak TLS.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
     /// The public listener failed.
     #[error("the public listener failed")]
     Serve(#[source] io::Error),

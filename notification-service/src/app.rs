@@ -7,7 +7,7 @@ use chassis::{
     health::Dependency,
     lifecycle::Lifecycle,
     postgres,
-    rpc::{self, Caller},
+    rpc::{self, Caller, Guard},
     tokens::{RpcKeySource, Verifier},
 };
 use tokio::time::sleep;
@@ -20,7 +20,7 @@ use crate::{
     due::{Alarm, Engine, Lanes},
     handlers::Handlers,
     metrics,
-    rpc::{AccountRpc, NotificationRpc, NotifierRpc, ReminderRpc},
+    rpc::{AccountRpc, CALLERS, NotificationRpc, NotifierRpc, ReminderRpc},
     service::Service,
     store::Store,
     sweep,
@@ -53,7 +53,10 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
         });
     }
     let routes = app.routes(&config);
-    rpc::serve("notification", listeners.grpc, routes, lifecycle.clone()).await.map_err(RunError::Serve)?;
+    config.wire.keep_fresh("notification-certificate", "notification", &lifecycle);
+    let guard = Guard { acceptor: config.wire.acceptor(), callers: CALLERS };
+    let served = rpc::serve_guarded("notification", listeners.grpc, guard, routes, lifecycle.clone()).await;
+    served.map_err(RunError::Serve)?;
     lifecycle.finish().await;
     // A connection that is in use keeps the pool open.
     tokio::select! { () = pool.close() => {}, () = lifecycle.aborting() => {} }
@@ -80,8 +83,8 @@ pub(crate) fn pool(config: &Config) -> Result<postgres::Pool, RunError> {
 
 impl App {
     fn new(config: &Config, pool: postgres::Pool) -> Self {
-        let auth = rpc::channel(&config.auth_url);
-        let calendar = rpc::channel(&config.calendar_url);
+        let auth = rpc::channel_on(config.wire.to("auth"), &config.auth_url);
+        let calendar = rpc::channel_on(config.wire.to("calendar"), &config.calendar_url);
         let calendar = CalendarClient::new(calendar, config.service_token.clone());
         let (store, alarm) = (Store::new(pool), Alarm::default());
         let tls = Arc::clone(&config.webhook_tls);

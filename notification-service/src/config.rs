@@ -9,7 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use chassis::{postgres, rpc::Targets, service_token::ServiceToken};
+use chassis::{
+    postgres,
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Wire, WireSettings},
+};
 use ipnet::IpNet;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -62,6 +67,9 @@ pub struct Settings {
     #[arg(long, env = "NOTIFICATION_DELIVERIES", default_value = "1024",
         value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub deliveries: u32,
+    /// TLS between services.
+    #[command(flatten)]
+    pub wire: WireSettings,
 }
 
 /// Settings that hold together.
@@ -79,6 +87,8 @@ pub struct Config {
     pub calendar_url: Targets,
     /// Opens internal methods, here and at calendar-service.
     pub service_token: ServiceToken,
+    /// How services speak to each other.
+    pub wire: Wire,
     /// Whether timers may be created and read without an account.
     pub timers_public: bool,
     /// Address ranges that webhooks may reach although they are not public.
@@ -115,6 +125,7 @@ impl Settings {
         }
         let ca_file = self.webhook_ca_file.as_deref();
         Ok(Config {
+            wire: self.wire.wire().map_err(|error| invalid(error.variable, error.reason))?,
             database_url: self.database_url,
             replica_urls: postgres::replicas(self.replica_urls).ok_or_else(|| {
                 invalid(

@@ -3,6 +3,7 @@
 # those it needs, readable by its user alone: 65532 is that of our image, 999 that of PostgreSQL's.
 set -eu
 sh /opt/cluster/secrets.sh /secrets/all
+sh /opt/cluster/certs.sh /secrets/all/tls
 
 give() {
     file=$1 folder=/secrets/$2 user=$3 as=${4:-$1}
@@ -13,6 +14,9 @@ for service in gateway auth calendar notification activity; do
     chown 65532:65532 "/secrets/$service"
     chmod 0500 "/secrets/$service"
     give service_token "$service" 65532
+    give tls/ca.crt "$service" 65532 ca.crt
+    give "tls/$service.crt" "$service" 65532 tls.crt
+    give "tls/$service.key" "$service" 65532 tls.key
 done
 for service in auth calendar notification activity; do
     give "$service.pgpass" "$service" 65532 pgpass

@@ -15,6 +15,8 @@ pub struct Announcement {
     pub program: String,
     /// The public listener.
     pub gateway: SocketAddr,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
     /// Where event sources and user clients of the relay connect.
     pub relay: RelayAddresses,
     /// The operator's listener.
@@ -27,10 +29,14 @@ pub struct Announcement {
 
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { program, gateway, relay, admin, data_dir, postgres } = self;
+        let Self { program, gateway, tls, relay, admin, data_dir, postgres } = self;
+        let http = if *tls { "https" } else { "http" };
         let json = "-H 'content-type: application/json'";
         writeln!(f, "Shared Calendar is running. Ctrl-C stops it.\n")?;
-        writeln!(f, "  for everybody   http://{gateway}        (try every route: http://{gateway}/docs)")?;
+        writeln!(
+            f,
+            "  for everybody   {http}://{gateway}        (try every route: {http}://{gateway}/docs)"
+        )?;
         if let (Some(sources), Some(clients)) = relay {
             writeln!(f, "  the relay       events to {sources}, user clients at {clients}")?;
         }
@@ -42,8 +48,8 @@ impl fmt::Display for Announcement {
         }
         writeln!(f, "\nIn another terminal:\n")?;
         let person = r#"{"username":"ann","password":"correct horse"}"#;
-        writeln!(f, "  curl -s http://{gateway}/user/register {json} -d '{person}'")?;
-        writeln!(f, "  curl -s http://{gateway}/user/login {json} -d '{person}'")?;
+        writeln!(f, "  curl -s {http}://{gateway}/user/register {json} -d '{person}'")?;
+        writeln!(f, "  curl -s {http}://{gateway}/user/login {json} -d '{person}'")?;
         write!(f, "  TOKEN=… {program} room --calendar NAME --password PASSWORD")
     }
 }
@@ -57,6 +63,7 @@ mod tests {
         let text = Announcement {
             program: "target/release/shared-calendar".to_owned(),
             gateway: ([127, 0, 0, 1], 8080).into(),
+            tls: false,
             relay: (Some(([127, 0, 0, 1], 9090).into()), Some(([127, 0, 0, 1], 9099).into())),
             admin: ([127, 0, 0, 1], 8079).into(),
             data_dir: "/data".into(),

@@ -54,6 +54,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let announcement = Announcement {
         program: std::env::args().next().unwrap_or_else(|| "shared-calendar".to_owned()),
         gateway,
+        tls: config.gateway.tls_cert_file.is_some(),
         relay,
         admin,
         data_dir: data_dir.path().to_path_buf(),

@@ -30,7 +30,7 @@ const INSIDE: [&str; 18] = [
 ];
 
 /// What scripts and Compose ask for, and no program.
-const OF_THE_CLUSTER: [&str; 2] = ["CLUSTER_PORTS", "PRIMARY_HOST"];
+const OF_THE_CLUSTER: [&str; 3] = ["CLUSTER_PORTS", "CLUSTER_TLS", "PRIMARY_HOST"];
 
 fn variables(command: &Command, into: &mut BTreeSet<String>) {
     let named = command.get_arguments().filter_map(|argument| argument.get_env());

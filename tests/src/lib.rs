@@ -13,6 +13,7 @@
 //! [`wrong_clock::WrongClock`], [`program::Program`] and `chassis::failpoint`. Nothing here sleeps for a
 //! duration: [`wait::until`] looks at a condition until its deadline.
 
+pub mod certificates;
 pub mod cluster;
 pub mod databases;
 pub mod door;

@@ -57,7 +57,8 @@ impl Service {
     pub(crate) const ALL: [Self; 5] =
         [Self::Auth, Self::Calendar, Self::Notification, Self::Activity, Self::Gateway];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// As its certificate and its settings call it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::Calendar => "calendar",
@@ -86,6 +87,9 @@ impl Service {
         token: &ServiceToken,
     ) -> Result<Running> {
         let token = token.clone();
+        // So that each can be given a file of its own.
+        let own = |(name, value): (&String, &String)| (name.clone(), value.replace("{service}", self.name()));
+        let settings = &settings.iter().map(own).collect::<Variables>();
         Ok(match self {
             Self::Auth => {
                 let config = settings::read::<auth_service::config::Settings>(settings)?.with_token(token)?;
@@ -161,6 +165,22 @@ impl Addresses {
             Service::Gateway => vec![("GATEWAY_LISTEN", self.gateway)],
         };
         listeners.into_iter().map(|(name, address)| (name.to_owned(), address.to_string())).collect()
+    }
+
+    /// Where a service's gRPC is; the gateway has none, but its own.
+    pub(crate) const fn of(&self, service: Service) -> SocketAddr {
+        match service {
+            Service::Auth => self.auth,
+            Service::Calendar => self.calendar,
+            Service::Notification => self.notification,
+            Service::Activity => self.activity,
+            Service::Gateway => self.gateway,
+        }
+    }
+
+    /// Where calendar-service takes sockets.
+    pub(crate) const fn sockets(&self) -> SocketAddr {
+        self.sockets
     }
 
     pub(crate) fn settings(&self) -> Variables {

@@ -1,6 +1,7 @@
 //! Every service in this process, on free ports, over databases of the test's own.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,6 +13,7 @@ use tokio::{runtime::Handle, sync::OwnedMutexGuard, task::block_in_place, time::
 use uuid::Uuid;
 
 use crate::{
+    certificates::Certificates,
     databases::Databases,
     door::Door,
     instance::Instance,
@@ -68,6 +70,14 @@ impl Builder {
             self.settings.remove(name);
         }
         self
+    }
+
+    /// Services show each other these certificates.
+    pub fn mutual_tls(self, certificates: &Certificates) -> Self {
+        let path = |name: &str| certificates.path(name).display().to_string();
+        self.set("SERVICE_TLS_CA_FILE", &path("ca.crt"))
+            .set("SERVICE_TLS_CERT_FILE", &path("{service}.crt"))
+            .set("SERVICE_TLS_KEY_FILE", &path("{service}.key"))
     }
 
     /// These databases instead of fresh ones.
@@ -159,6 +169,31 @@ impl Stack {
     /// Where the truth is kept.
     pub const fn databases(&self) -> &Databases {
         &self.databases
+    }
+
+    /// Where a service listens for the others.
+    pub const fn address(&self, service: Service) -> SocketAddr {
+        self.addresses.of(service)
+    }
+
+    /// Where calendar-service takes sockets from gateways.
+    pub const fn sockets(&self) -> SocketAddr {
+        self.addresses.sockets()
+    }
+
+    /// One more gateway before the same services, which speaks TLS with the certificate `public`.
+    pub async fn gateway_with_tls(&mut self, certificates: &Certificates) -> Result<SocketAddr> {
+        let addresses = self.addresses.beside(Service::Gateway)?;
+        let mut settings = self.settings.clone();
+        settings.extend(addresses.settings());
+        for (variable, file) in
+            [("GATEWAY_TLS_CERT_FILE", "public.crt"), ("GATEWAY_TLS_KEY_FILE", "public.key")]
+        {
+            settings.insert(variable.to_owned(), certificates.path(file).display().to_string());
+        }
+        let gateway = Service::Gateway.start(&settings, &addresses, &self.service_token).await?;
+        self.other_gateways.push(gateway);
+        Ok(addresses.gateway)
     }
 
     /// One more gateway before the same services: it has the settings of the first and a memory of its own.

@@ -120,13 +120,19 @@ fn the_programs_know_what_they_are_told() -> Result<()> {
     let secrets = tempfile::tempdir()?;
     let made = Command::new(repository().join("scripts/cluster/secrets.sh")).arg(secrets.path()).status()?;
     ensure!(made.success(), "no secrets: {made}");
+    let certs = repository().join("scripts/cluster/certs.sh");
+    let made = Command::new(certs).arg(secrets.path().join("tls")).status()?;
+    ensure!(made.success(), "no certificates: {made}");
     let mut asked = 0;
     for part in topology()? {
         let told = variables(&format!("scripts/cluster/settings/{}.env", part.service))?;
         for (name, value) in &told {
             if let Some(secret) = value.strip_prefix("/run/secrets/") {
-                let file =
-                    if secret == "pgpass" { format!("{}.pgpass", part.service) } else { secret.to_owned() };
+                let file = match secret {
+                    "pgpass" => format!("{}.pgpass", part.service),
+                    "ca.crt" => "tls/ca.crt".to_owned(),
+                    _ => secret.replace("tls.", &format!("tls/{}.", part.service)),
+                };
                 ensure!(secrets.path().join(&file).exists(), "nobody makes {file} for {name}");
             }
         }

@@ -22,4 +22,5 @@ mod saga;
 mod sessions;
 mod sockets;
 mod tenancy;
+mod tls;
 mod walk;

@@ -31,7 +31,7 @@ impl AccountService for AccountRpc {
         request: Request<RemoveAccountRequest>,
     ) -> Result<Response<RemoveAccountResponse>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let account_id = request.get_ref().account_id.parse();
             let account_id = account_id.map_err(|_| Fault::invalid("account_id", "must be a UUID"))?;
             removal::remove_account(&self.service, account_id).await?;

@@ -84,7 +84,7 @@ impl NotifierService for Notifier {
         &self,
         request: Request<NotifyAccountRequest>,
     ) -> Result<Response<NotifyResponse>, Status> {
-        self.token.check(request.metadata())?;
+        self.token.admit(&request)?;
         let request = request.into_inner();
         let notification_id = request.id.clone();
         let mut book = self.book();

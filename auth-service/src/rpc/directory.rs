@@ -32,7 +32,7 @@ impl DirectoryService for DirectoryRpc {
         request: Request<FindAccountRequest>,
     ) -> Result<Response<FindAccountResponse>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let found = self.store.find_account(&UsernameKey::of(&request.get_ref().username)).await?;
             Ok(FindAccountResponse { account_id: found.as_ref().map(Uuid::to_string).unwrap_or_default() })
         })

@@ -36,7 +36,7 @@ impl ParticipantService for ParticipantRpc {
         request: Request<ReserveParticipantsRequest>,
     ) -> Answer<ReserveParticipantsResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let ReserveParticipantsRequest { saga_id, event_id, account_ids } = request.into_inner();
             self.participation.reserve(saga(&saga_id, &event_id)?, &accounts(&account_ids)?).await?;
             Ok(ReserveParticipantsResponse {})
@@ -49,7 +49,7 @@ impl ParticipantService for ParticipantRpc {
         request: Request<ConfirmParticipantsRequest>,
     ) -> Answer<ConfirmParticipantsResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let ConfirmParticipantsRequest { saga_id, event_id } = request.into_inner();
             self.participation.confirm(saga(&saga_id, &event_id)?).await?;
             Ok(ConfirmParticipantsResponse {})
@@ -62,7 +62,7 @@ impl ParticipantService for ParticipantRpc {
         request: Request<ReleaseParticipantsRequest>,
     ) -> Answer<ReleaseParticipantsResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let ReleaseParticipantsRequest { saga_id, event_id } = request.into_inner();
             self.participation.release(saga(&saga_id, &event_id)?).await?;
             Ok(ReleaseParticipantsResponse {})
@@ -75,7 +75,7 @@ impl ParticipantService for ParticipantRpc {
         request: Request<SetParticipantsRequest>,
     ) -> Answer<SetParticipantsResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let SetParticipantsRequest { event_id, revision, account_ids } = request.into_inner();
             let event_id = id("event_id", &event_id)?;
             self.participation.set(event_id, revision, &accounts(&account_ids)?).await?;

@@ -36,7 +36,7 @@ impl SessionRpc {
 impl SessionService for SessionRpc {
     async fn authenticate(&self, request: Request<AuthenticateRequest>) -> Answer<AuthenticateResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let session = self.authentication.authenticate(&request.into_inner().session_id).await?;
             Ok(session.map(active).unwrap_or_default())
         })
@@ -45,7 +45,7 @@ impl SessionService for SessionRpc {
 
     async fn check_sessions(&self, request: Request<CheckSessionsRequest>) -> Answer<CheckSessionsResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let ids = request.into_inner().session_ids;
             let ended_session_ids = self.authentication.ended_among(ids).await?;
             Ok(CheckSessionsResponse { ended_session_ids })
@@ -55,7 +55,7 @@ impl SessionService for SessionRpc {
 
     async fn list_ended_sessions(&self, request: Request<ListEndedSessionsRequest>) -> Answer<EndedSessions> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let window = Duration::from_millis(request.into_inner().within_ms);
             Ok(ended(&self.authentication.ended_within(window).await?))
         })
@@ -64,7 +64,7 @@ impl SessionService for SessionRpc {
 
     async fn redeem_ticket(&self, request: Request<RedeemTicketRequest>) -> Answer<RedeemTicketResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let (session, token) = self.tickets.redeem(&request.into_inner().ticket).await?;
             Ok(RedeemTicketResponse {
                 token: token.expose_secret().to_owned(),

@@ -193,6 +193,7 @@ fn config(key_file: PathBuf) -> Config {
         database_connections: 5,
         key_file,
         service_token: ServiceToken::random(),
+        wire: chassis::tls::Wire::plain(),
         // Nobody listens there; tests of the outbox say otherwise.
         calendar_url: "http://127.0.0.1:9".parse().expect("an address"),
         notification_url: None,

@@ -45,7 +45,7 @@ impl DeliveryService for DeliveryRpc {
         request: Request<DeliverNotificationRequest>,
     ) -> Answer<DeliverResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let DeliverNotificationRequest { id, account_id, message, device_id } = request.into_inner();
             let account_id = uuid("account_id", &account_id)?;
             let notification = Notification { id: delivery_id(id)?, account_id, message, device_id };
@@ -60,7 +60,7 @@ impl DeliveryService for DeliveryRpc {
         request: Request<DeliverEventReminderRequest>,
     ) -> Answer<DeliverResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let DeliverEventReminderRequest { id, event_id, minutes_before, starts_at, late } =
                 request.into_inner();
             let starts_at = read_date_time(&starts_at, &Zone::utc());
@@ -82,7 +82,7 @@ impl DeliveryService for DeliveryRpc {
         request: Request<DeliverScheduledReminderRequest>,
     ) -> Answer<DeliverResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let DeliverScheduledReminderRequest { id, name, time, calendar_id, account_id, late } =
                 request.into_inner();
             let calendar_id =
@@ -103,7 +103,7 @@ impl DeliveryService for DeliveryRpc {
 
     async fn find_peer(&self, request: Request<FindPeerRequest>) -> Answer<FindPeerResponse> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let FindPeerRequest { account_id, username } = request.get_ref();
             let caller = uuid("account_id", account_id)?;
             let account_id = member::find_peer(&self.service, caller, username).await?;

@@ -33,7 +33,7 @@ impl TunnelService for TunnelRpc {
         request: Request<CloseTunnelsRequest>,
     ) -> Result<Response<CloseTunnelsResponse>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let closed = self.tunnels.close_tunnels(&request.get_ref().gateway_id).await;
             Ok(CloseTunnelsResponse { closed })
         })

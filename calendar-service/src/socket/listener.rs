@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chassis::{
     fault::{Fault, Reason},
     http_server::{self, HttpLimits},
+    tls::Acceptor,
 };
 use http::{Request, Response};
 use http_body_util::{Either, Full};
@@ -19,7 +20,12 @@ use super::{
 };
 
 /// Serves until the process drains.
-pub(super) async fn serve<S, B>(parts: Arc<Parts>, listener: TcpListener, socketio: S) -> io::Result<()>
+pub(super) async fn serve<S, B>(
+    parts: Arc<Parts>,
+    listener: TcpListener,
+    door: Acceptor,
+    socketio: S,
+) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -47,7 +53,7 @@ where
             Ok::<Response<Either<Full<Bytes>, B>>, Infallible>(response)
         }
     });
-    http_server::serve(listener, route, limits, lifecycle).await
+    http_server::serve_accepted(listener, door, route, limits, lifecycle).await
 }
 
 /// Whether new sockets are welcome: gateways ask before they choose.

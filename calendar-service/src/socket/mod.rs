@@ -30,6 +30,7 @@ mod hub;
 mod keeper;
 mod limits;
 mod line;
+mod link;
 mod listener;
 mod mail;
 mod meters;
@@ -54,7 +55,7 @@ mod wire;
 
 use std::{io, sync::Arc, time::Duration};
 
-use chassis::{clock::Clock, tokens::Verifier};
+use chassis::{clock::Clock, tls::Acceptor, tokens::Verifier};
 use futures::{FutureExt as _, future::BoxFuture};
 use socketioxide::SocketIo;
 use tokio::{net::TcpListener, time::sleep};
@@ -124,12 +125,12 @@ impl Sockets {
         Self { parts: Arc::new(Parts { hub, verifier, book }) }
     }
 
-    /// Serves `/ws` and `/socket.io/` until the process drains and every socket
+    /// Serves `/ws` and `/socket.io/`, to whom `door` lets in, until the process drains and every socket
     /// was sent away.
-    pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+    pub async fn serve(&self, listener: TcpListener, door: Acceptor) -> io::Result<()> {
         let (service, io) = socketio::builder(&self.parts.hub.limits).build_svc();
         socketio::install(&io, &self.parts);
-        let accepting = listener::serve(Arc::clone(&self.parts), listener, service);
+        let accepting = listener::serve(Arc::clone(&self.parts), listener, door, service);
         let (served, ()) = tokio::join!(accepting, self.drain(io));
         served
     }

@@ -21,13 +21,14 @@ use chassis::fault::Fault;
 use futures::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 
 use super::{
     close::CloseReason,
     frame::{ServerFrame, Success},
     limits::SocketLimits,
+    link::Link,
     meters::Meters,
     outlet::{Answering, Outlet},
     room::Gone,
@@ -43,11 +44,15 @@ pub(super) trait Transport: Debug + Send + Sync + 'static {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
     /// Writes what fits of several slices without blocking.
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Gives the kernel what was taken and is not with it yet, where there is such.
+    fn try_flush(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The queue of one socket.
 #[derive(Debug)]
-pub(super) struct Outbox<T = TcpStream> {
+pub(super) struct Outbox<T = Link> {
     queue: Mutex<Queue>,
     transport: T,
     /// Woken when the kernel takes no more, and when the end has come.
@@ -147,7 +152,8 @@ impl<T: Transport> Outbox<T> {
 
     /// Whether everything is with the kernel (or lost for good).
     pub(super) fn is_drained(&self) -> bool {
-        self.queue.lock().chunks.is_empty()
+        let queue = self.queue.lock();
+        queue.chunks.is_empty() && !queue.blocked
     }
 
     /// Waits until a replay may go on: half of the queue is free, or the end
@@ -207,9 +213,18 @@ impl<T: Transport> Outbox<T> {
                 Err(_) => return self.broken(queue),
             }
         }
-        queue.blocked = false;
         // A drained queue keeps no memory.
         queue.chunks = VecDeque::new();
+        self.settle(queue);
+    }
+
+    /// All is written: what the kernel has not taken of it blocks the queue still.
+    fn settle(&self, queue: &mut Queue) {
+        match self.transport.try_flush() {
+            Ok(()) => queue.blocked = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.block(queue),
+            Err(_) => self.broken(queue),
+        }
     }
 
     fn block(&self, queue: &mut Queue) {
@@ -265,7 +280,7 @@ impl<T: Transport> Outlet for Outbox<T> {
         let mut written = 0;
         if queue.chunks.is_empty() {
             match self.transport.try_write(wire) {
-                Ok(all) if all == wire.len() => return,
+                Ok(all) if all == wire.len() => return self.settle(&mut queue),
                 Ok(some) => written = some,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return self.broken(&mut queue),
@@ -344,18 +359,6 @@ impl Queue {
         self.chunks.truncate(usize::from(self.chunks.front().is_some_and(|front| front.torn)));
         self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         self.frames = self.chunks.iter().map(|chunk| chunk.frames).sum();
-    }
-}
-
-// === impl Transport ===
-
-impl Transport for TcpStream {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Self::try_write(self, bytes)
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Self::try_write_vectored(self, slices)
     }
 }
 

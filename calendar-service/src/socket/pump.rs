@@ -17,7 +17,6 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::{
-    net::TcpStream,
     task::yield_now,
     time::{Sleep, sleep_until, timeout},
 };
@@ -33,6 +32,7 @@ use super::{
     desk::perform,
     hub::{Hub, Seat},
     limits::SocketLimits,
+    link::Link,
     outbox::{End, Outbox},
     outlet::Outlet as _,
     peer::{Member, Step},
@@ -151,14 +151,14 @@ impl Pump {
             if over || self.connection.is_leaving() {
                 return;
             }
-            let (tcp, blocked) = (outbox.transport(), outbox.is_blocked());
+            let (link, blocked) = (outbox.transport(), outbox.is_blocked());
             tokio::select! {
                 () = outbox.woken() => {}
-                ready = tcp.writable(), if blocked => match ready {
+                ready = link.writable(), if blocked => match ready {
                     Ok(()) => outbox.flush(),
                     Err(_) => return,
                 },
-                ready = tcp.readable(), if self.busy.is_none() => match ready {
+                ready = link.readable(), if self.busy.is_none() => match ready {
                     Ok(()) => look = Look::More,
                     Err(_) => return,
                 },
@@ -291,12 +291,12 @@ async fn drain(outbox: &Outbox) {
 /// Ends our side, and looks at the other one until it ends too: bytes left
 /// unread would make the kernel reset the connection, and the client lose the
 /// close frame.
-async fn part(tcp: &TcpStream) {
-    let _ = rustix::net::shutdown(tcp, rustix::net::Shutdown::Write);
+async fn part(link: &Link) {
+    link.finish();
     let silence = async {
         let mut waste = [0_u8; 1024];
-        while tcp.readable().await.is_ok() {
-            match tcp.try_read(&mut waste) {
+        while link.readable().await.is_ok() {
+            match link.try_read(&mut waste) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -305,7 +305,7 @@ async fn part(tcp: &TcpStream) {
         }
     };
     let _ = timeout(LAST_LOOK, silence).await;
-    let _ = rustix::net::shutdown(tcp, rustix::net::Shutdown::Both);
+    link.cut();
 }
 
 /// Polls once: most messages need no more than that, and no wait then.

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
-use super::{Parts, connection::Connection, hub::Hub, outbox::Outbox, peer::Visitor, pump::Pump};
+use super::{Parts, connection::Connection, hub::Hub, link::Link, outbox::Outbox, peer::Visitor, pump::Pump};
 
 /// Answers a request for `/ws`.
 pub(super) async fn upgrade(parts: &Parts, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -95,11 +95,11 @@ async fn begin(
     upgraded: OnUpgrade,
 ) -> Option<Pump> {
     let upgraded = upgraded.await.inspect_err(|error| tracing::debug!(%error, "upgrade broke off")).ok()?;
-    let Ok((tcp, already_read)) = reclaim(upgraded) else {
-        tracing::error!("an upgraded connection is no plain TCP stream");
+    let Ok((stream, already_read)) = reclaim(upgraded) else {
+        tracing::error!("an upgraded connection is not one of this listener");
         return None;
     };
-    let outbox = Outbox::new(tcp, &hub.limits, Arc::clone(&hub.meters));
+    let outbox = Outbox::new(Link::new(stream), &hub.limits, Arc::clone(&hub.meters));
     let connection_id = Uuid::new_v4();
     let (member, connected) = Visitor::new(&hub.limits).admit(&identity.username, connection_id);
     let serial = hub.next_serial();

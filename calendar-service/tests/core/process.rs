@@ -57,6 +57,7 @@ async fn it_starts_before_what_it_needs_and_ends_when_told(pool: PgPool) {
         notification_url: "http://127.0.0.1:9".parse().unwrap(),
         redis_url: Some("redis://127.0.0.1:9".into()),
         service_token: token.clone(),
+        wire: chassis::tls::Wire::plain(),
         broadcast_scope: BroadcastScope::Everyone,
         limits: SocketLimits::default(),
     };

@@ -124,7 +124,7 @@ impl House {
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn({
             let sockets = sockets.clone();
-            async move { sockets.serve(listener).await }
+            async move { sockets.serve(listener, chassis::tls::Acceptor::plain()).await }
         });
         Self { service, notification, sockets, address, book, serving }
     }

@@ -13,7 +13,7 @@ use super::{
     observe::{REQUEST_ID, current_request_id},
     targets::Targets,
 };
-use crate::{service_token::ServiceToken, tokens::BearerToken};
+use crate::{service_token::ServiceToken, tls::Way, tokens::BearerToken};
 
 /// Every call out has a deadline (PROMISES, rule 5).
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -21,8 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// A channel to one of these instances, whichever answers first when it is first
-/// used, and again when the connection breaks.
-pub fn channel(targets: &Targets) -> Channel {
+/// used, and again when the connection breaks; over `way`.
+pub fn channel_on(way: Way, targets: &Targets) -> Channel {
     // Where it connects is the connector's; this is the name that calls carry.
     Endpoint::from(Uri::from_static("http://service"))
         .timeout(DEADLINE)
@@ -30,7 +30,13 @@ pub fn channel(targets: &Targets) -> Channel {
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(2))
         .keep_alive_while_idle(true)
-        .connect_with_connector_lazy(FirstThatAnswers::new(targets.clone()))
+        .connect_with_connector_lazy(FirstThatAnswers::new(targets.clone(), way))
+}
+
+/// The same without TLS, whatever the settings say: for programs that are no
+/// service.
+pub fn channel(targets: &Targets) -> Channel {
+    channel_on(Way::plain(), targets)
 }
 
 /// A request to an internal method: service token, deadline, request id.

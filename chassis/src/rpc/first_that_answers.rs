@@ -22,24 +22,28 @@ use tonic::transport::Uri;
 use tower::Service;
 
 use super::targets::Targets;
+use crate::tls::{Stream, Way};
 
 /// An instance that is cut off must leave time for the next one.
 const EACH: Duration = Duration::from_millis(300);
 
 /// A connector for one of the instances behind some targets.
 #[derive(Clone, Debug)]
-pub(super) struct FirstThatAnswers(Targets);
+pub(super) struct FirstThatAnswers {
+    targets: Targets,
+    way: Way,
+}
 
 // === impl FirstThatAnswers ===
 
 impl FirstThatAnswers {
-    pub(super) const fn new(targets: Targets) -> Self {
-        Self(targets)
+    pub(super) const fn new(targets: Targets, way: Way) -> Self {
+        Self { targets, way }
     }
 }
 
 impl Service<Uri> for FirstThatAnswers {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Stream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -48,13 +52,13 @@ impl Service<Uri> for FirstThatAnswers {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let targets = self.0.clone();
-        Box::pin(async move { connect(&targets).await.map(TokioIo::new) })
+        let Self { targets, way } = self.clone();
+        Box::pin(async move { connect(&targets, &way).await.map(TokioIo::new) })
     }
 }
 
 /// The first that answers, in any order, so that callers spread.
-async fn connect(targets: &Targets) -> io::Result<TcpStream> {
+async fn connect(targets: &Targets, way: &Way) -> io::Result<Stream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the service has no addresses");
     let mut addresses = Vec::new();
     for target in targets.iter() {
@@ -65,13 +69,24 @@ async fn connect(targets: &Targets) -> io::Result<TcpStream> {
     }
     addresses.shuffle(&mut rand::rng());
     for address in addresses {
-        match timeout(EACH, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
+        let tcp = match timeout(EACH, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => tcp,
+            Ok(Err(error)) => {
+                last = error;
+                continue;
             }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
+            Err(_) => {
+                last = io::ErrorKind::TimedOut.into();
+                continue;
+            }
+        };
+        tcp.set_nodelay(true)?;
+        match way.through(tcp).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                tracing::warn!(%address, ?way, %error, "an instance is not who it should be");
+                last = error;
+            }
         }
     }
     Err(last)
@@ -79,11 +94,18 @@ async fn connect(targets: &Targets) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, net::SocketAddr};
 
     use tokio::net::TcpListener;
 
     use super::*;
+
+    async fn peer(targets: &Targets) -> io::Result<SocketAddr> {
+        match connect(targets, &Way::plain()).await? {
+            Stream::Plain(tcp) => tcp.peer_addr(),
+            Stream::Tls(_) => unreachable!("a plain way"),
+        }
+    }
 
     async fn listener() -> (TcpListener, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -98,11 +120,11 @@ mod tests {
         drop(gone);
         let targets: Targets = format!("{first},{second}").parse().unwrap();
         for _ in 0..20 {
-            let peer = connect(&targets).await.unwrap().peer_addr().unwrap();
+            let peer = peer(&targets).await.unwrap();
             assert_eq!(format!("http://{peer}"), second);
         }
         let only: Targets = first.parse().unwrap();
-        assert_eq!(connect(&only).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(peer(&only).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[tokio::test]
@@ -113,7 +135,7 @@ mod tests {
         let mut met = HashSet::new();
         // Missing one of two 64 times in a row does not happen.
         for _ in 0..64 {
-            met.insert(connect(&targets).await.unwrap().peer_addr().unwrap());
+            met.insert(peer(&targets).await.unwrap());
         }
         assert_eq!(met.len(), 2);
     }
@@ -123,6 +145,6 @@ mod tests {
         let (_here, url) = listener().await;
         // RFC 6761: this name never has an address.
         let targets: Targets = format!("dns:///service.invalid:1,{url}").parse().unwrap();
-        connect(&targets).await.unwrap();
+        peer(&targets).await.unwrap();
     }
 }

@@ -1,9 +1,9 @@
 //! Serves gRPC.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt as _;
-use tokio::net::TcpListener;
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use tokio::{net::TcpListener, time::timeout};
 use tonic::{
     Request, Response, Status,
     metadata::MetadataMap,
@@ -11,16 +11,33 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use super::observe::{self, ObserveLayer};
+use super::{
+    callers::{Callers, CallersLayer},
+    observe::{self, ObserveLayer},
+};
 use crate::{
     fault::{Fault, Reason},
     lifecycle::Lifecycle,
+    tls::{self, Acceptor},
     tokens::{Identity, Verifier},
 };
 
 /// A handler answers within this, so that its caller hears *our* words before
 /// its own two seconds are over.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
+/// For a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+/// Handshakes at once; further connections wait to be accepted.
+const HANDSHAKES: usize = 256;
+
+/// Who gets in.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// What becomes of a connection.
+    pub acceptor: Acceptor,
+    /// Who may call what, where callers show certificates.
+    pub callers: Callers,
+}
 
 /// Reads the caller off a request.
 #[derive(Clone)]
@@ -62,12 +79,23 @@ pub async fn answer<T>(handler: impl Future<Output = Result<T, Fault>>) -> Resul
     outcome.map(Response::new).map_err(Status::from)
 }
 
-/// Serves `routes` with health and reflection on an internal listener until
-/// the lifecycle drains and running calls have ended, at the latest until the
-/// hard stop.
+/// Serves `routes` without TLS, as [`serve_guarded`] does.
 pub async fn serve(
     service: &'static str,
     listener: TcpListener,
+    routes: Routes,
+    lifecycle: Lifecycle,
+) -> Result<(), tonic::transport::Error> {
+    serve_guarded(service, listener, Guard::default(), routes, lifecycle).await
+}
+
+/// Serves `routes` with health and reflection on an internal listener until
+/// the lifecycle drains and running calls have ended, at the latest until the
+/// hard stop.
+pub async fn serve_guarded(
+    service: &'static str,
+    listener: TcpListener,
+    guard: Guard,
     routes: Routes,
     lifecycle: Lifecycle,
 ) -> Result<(), tonic::transport::Error> {
@@ -86,20 +114,36 @@ pub async fn serve(
     let stop = lifecycle.clone();
     let serving = Server::builder()
         .layer(ObserveLayer { service })
+        .layer(CallersLayer(guard.callers))
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .max_concurrent_streams(Some(1024))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(accept(listener), async move { stop.draining().await });
+        .serve_with_incoming_shutdown(accept(listener, guard.acceptor), async move { stop.draining().await });
     // A connection whose last call does not end keeps the server waiting.
     tokio::select! { served = serving => served, () = lifecycle.aborting() => Ok(()) }
 }
 
 /// Not by the server's builder, whose setting counts only for listeners that it
 /// opens itself: without it the end of an answer waits up to 40 ms for a delayed
-/// acknowledgement of its beginning.
-fn accept(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true))
+/// acknowledgement of its beginning. Handshakes run side by side, so that nobody
+/// waits for a peer that says nothing.
+fn accept(listener: TcpListener, acceptor: Acceptor) -> impl Stream<Item = io::Result<tls::Stream>> {
+    let accepted = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let shaken = accepted.map(move |accepted| {
+        let acceptor = acceptor.clone();
+        async move {
+            let shaken = timeout(HANDSHAKE, acceptor.accept(accepted?)).await;
+            match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => Ok(Some(stream)),
+                Err(error) => {
+                    tracing::warn!(%error, "a caller was not let in");
+                    Ok(None)
+                }
+            }
+        }
+    });
+    shaken.buffer_unordered(HANDSHAKES).filter_map(|shaken| std::future::ready(shaken.transpose()))
 }
 
 /// Mirrors readiness into gRPC health, four times a second, and the drain at once.
@@ -127,7 +171,8 @@ async fn report(mut health: tonic_health::server::HealthReporter, lifecycle: Lif
 
 #[cfg(test)]
 mod tests {
-    use futures::StreamExt as _;
+    use std::pin::pin;
+
     use tokio::net::TcpStream;
 
     use super::*;
@@ -136,9 +181,10 @@ mod tests {
     async fn an_accepted_connection_sends_at_once() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut incoming = accept(listener);
+        let mut incoming = pin!(accept(listener, Acceptor::plain()));
         let (client, accepted) = tokio::join!(TcpStream::connect(address), incoming.next());
         assert!(!client.unwrap().nodelay().unwrap(), "the system's default");
-        assert!(accepted.unwrap().unwrap().nodelay().unwrap());
+        let tls::Stream::Plain(accepted) = accepted.unwrap().unwrap() else { panic!("no TLS here") };
+        assert!(accepted.nodelay().unwrap());
     }
 }

@@ -9,6 +9,8 @@ pub(super) fn describe() {
     describe_counter!("idempotency_requests_total", "Requests with an idempotency key, by outcome.");
     describe_counter!("handler_panics_total", "Calls and frames whose handler panicked.");
     describe_counter!("background_task_deaths_total", "Background loops that ended and were started again.");
+    describe_gauge!("tls_certificate_not_after_seconds", "When a certificate's validity ends, since 1970.");
+    describe_counter!("tls_certificates_refused_total", "New certificates that could not be used.");
     describe_gauge!("database_connections", "Connections of the pool, by state.");
     describe_gauge!("database_connections_max", "Connections that the pool may have.");
     describe_gauge!("database_timeline", "The primary's timeline; each promotion begins the next one.");

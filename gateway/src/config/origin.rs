@@ -22,11 +22,11 @@ pub(super) fn normal(text: &str) -> Result<String, &'static str> {
 
 /// Where nobody said otherwise: the listener's own address, and `localhost`
 /// where that is the same.
-pub(super) fn of_listener(listen: SocketAddr) -> Vec<String> {
-    let port = listen.port();
-    let mut origins = vec![format!("http://{listen}")];
+pub(super) fn of_listener(listen: SocketAddr, tls: bool) -> Vec<String> {
+    let (scheme, port) = (if tls { "https" } else { "http" }, listen.port());
+    let mut origins = vec![format!("{scheme}://{listen}")];
     if listen.ip().is_loopback() || listen.ip().is_unspecified() {
-        origins = vec![format!("http://127.0.0.1:{port}"), format!("http://localhost:{port}")];
+        origins = vec![format!("{scheme}://127.0.0.1:{port}"), format!("{scheme}://localhost:{port}")];
     }
     origins.iter().filter_map(|origin| normal(origin).ok()).collect()
 }
@@ -48,8 +48,10 @@ mod tests {
 
     #[test]
     fn a_listener_is_its_own_origin() {
-        let of = |listen: &str| of_listener(listen.parse().expect("an address"));
+        let of = |listen: &str| of_listener(listen.parse().expect("an address"), false);
         assert_eq!(of("127.0.0.1:8080"), ["http://127.0.0.1:8080", "http://localhost:8080"]);
         assert_eq!(of("192.0.2.1:80"), ["http://192.0.2.1"]);
+        let with_tls = of_listener("0.0.0.0:8443".parse().expect("an address"), true);
+        assert_eq!(with_tls, ["https://127.0.0.1:8443", "https://localhost:8443"]);
     }
 }

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body};
 use chassis::{
-    clock::SystemClock, lifecycle::Lifecycle, rpc::Targets, service_token::ServiceToken, tokens::Verifier,
+    clock::SystemClock,
+    lifecycle::Lifecycle,
+    rpc::Targets,
+    service_token::ServiceToken,
+    tls::{Way, Wire},
+    tokens::Verifier,
 };
 use clap::Parser as _;
 use http::{Method, Request, StatusCode, Uri, header};
@@ -41,7 +46,8 @@ fn lonely_router() -> Router {
     let lifecycle = Lifecycle::new();
     let places =
         Places { auth: nowhere(), calendar: nowhere(), notification: nowhere(), activity: nowhere() };
-    let upstream = Upstream::new(places, Rules::default(), ServiceToken::random(), &lifecycle);
+    let upstream =
+        Upstream::new(places, &Wire::plain(), Rules::default(), ServiceToken::random(), &lifecycle);
     let verifier = Verifier::new(Arc::new(upstream.clone()), clock.clone());
     let sessions =
         Sessions::new(verifier, Arc::new(MemorySessions::new(10)), upstream.clone(), clock.clone());
@@ -50,7 +56,7 @@ fn lonely_router() -> Router {
         Arc::new(LocalStore::new(100, clock)),
         sessions.clone(),
     );
-    let tunnels = Tunnels::new(nowhere(), Rules::default(), 1, upstream.clone(), &lifecycle);
+    let tunnels = Tunnels::new((nowhere(), Way::plain()), Rules::default(), 1, upstream.clone(), &lifecycle);
     let app =
         App::from(Parts { upstream, sessions, tunnels, origins: Origins::new([]), timers_public: false });
     router(&limits).with_state(app)

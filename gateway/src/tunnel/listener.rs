@@ -3,6 +3,7 @@
 
 use std::{io, time::Duration};
 
+use chassis::tls::Way;
 use futures::{FutureExt as _, future::BoxFuture};
 use http::uri::Authority;
 use tokio::{
@@ -22,6 +23,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct SocketListener {
     authority: Authority,
+    way: Way,
 }
 
 // === impl SocketListener ===
@@ -40,10 +42,11 @@ impl SocketListener {
     async fn ask(&self) -> io::Result<u16> {
         let port = self.authority.port_u16().unwrap_or(80);
         let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
-        let mut stream = TcpStream::connect((host, port)).await?;
+        let mut stream = self.way.through(TcpStream::connect((host, port)).await?).await?;
         let question =
             format!("GET /readyz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.authority);
         stream.write_all(question.as_bytes()).await?;
+        stream.flush().await?;
         let mut line = [0; 12];
         stream.read_exact(&mut line).await?;
         let status = line.strip_prefix(b"HTTP/1.1 ").and_then(|code| std::str::from_utf8(code).ok());
@@ -52,8 +55,8 @@ impl SocketListener {
 }
 
 impl Place for SocketListener {
-    fn at(authority: &Authority) -> Self {
-        Self { authority: authority.clone() }
+    fn at(authority: &Authority, way: &Way) -> Self {
+        Self { authority: authority.clone(), way: way.clone() }
     }
 
     fn watch<'a>(&'a self, report: &'a (dyn Fn(Health) + Send + Sync)) -> BoxFuture<'a, ()> {

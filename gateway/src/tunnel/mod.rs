@@ -14,6 +14,7 @@
 //! A tunnel of bytes cannot say goodbye: a draining gateway asks calendar-service
 //! to ([`goodbye`]).
 
+mod connector;
 mod goodbye;
 mod listener;
 mod onward;
@@ -36,17 +37,23 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get},
 };
-use chassis::{fault::Fault, lifecycle::Lifecycle, rpc::Targets};
+use chassis::{
+    fault::Fault,
+    lifecycle::Lifecycle,
+    rpc::Targets,
+    tls::{Stream, Way},
+};
 use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    connector::Connector,
     listener::SocketListener,
     splice::{End, splice},
 };
@@ -60,8 +67,6 @@ use crate::{
     },
 };
 
-/// Connecting to the socket listener.
-const CONNECT: Duration = Duration::from_secs(1);
 /// For an instance to be ready, where none is.
 const READY: Duration = Duration::from_secs(2);
 /// Idle connections for polling.
@@ -69,7 +74,7 @@ const IDLE: Duration = Duration::from_secs(15);
 
 /// The ways to the socket listeners, and the tunnels that are open.
 pub struct Tunnels {
-    client: Client<HttpConnector, Body>,
+    client: Client<Connector, Body>,
     listeners: Pool<SocketListener>,
     /// This process, among all gateways.
     gateway_id: String,
@@ -101,26 +106,29 @@ pub fn router(limits: &Limits) -> Router<App> {
 // === impl Tunnels ===
 
 impl Tunnels {
-    /// Tunnels to these socket listeners, at most `most` at once.
+    /// Tunnels to these socket listeners on this way, at most `most` at once.
     pub fn new(
-        listeners: Targets,
+        (listeners, way): (Targets, Way),
         rules: Rules,
         most: usize,
         upstream: Upstream,
         lifecycle: &Lifecycle,
     ) -> Arc<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
-        connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(64)
             .http1_max_buf_size(64 * 1024)
-            .build(connector);
+            .build(Connector::new(way.clone()));
         let this = Arc::new(Self {
             client,
-            listeners: Pool::start("calendar-sockets", "socket-listeners", listeners, rules, lifecycle),
+            listeners: Pool::start(
+                "calendar-sockets",
+                "socket-listeners",
+                (listeners, way),
+                rules,
+                lifecycle,
+            ),
             gateway_id: uuid::Uuid::now_v7().to_string(),
             most,
             open: AtomicUsize::new(0),
@@ -214,9 +222,9 @@ async fn hand_over(client: OnUpgrade, service: OnUpgrade) -> Option<(End, End)> 
         .inspect_err(|error| tracing::debug!(%error, "upgrade broke off"))
         .ok()?;
     let client = chassis::http_server::reclaim(client).ok();
-    let service = service.downcast::<TokioIo<TcpStream>>().ok();
+    let service = service.downcast::<TokioIo<Stream>>().ok();
     let (Some((stream, already_read)), Some(service)) = (client, service) else {
-        tracing::error!("an upgraded connection is no plain TCP stream");
+        tracing::error!("an upgraded connection is none of ours");
         return None;
     };
     let client = End { stream, already_read };

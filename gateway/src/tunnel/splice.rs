@@ -13,13 +13,10 @@ use std::{
     time::Duration,
 };
 
+use chassis::tls::{ReadHalf, Stream, WriteHalf};
 use hyper::body::Bytes;
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf},
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
     time::timeout,
 };
 
@@ -33,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// A socket, and what was read from it before it became a tunnel's.
 pub(super) struct End {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) already_read: Bytes,
 }
 
@@ -87,15 +84,22 @@ async fn pass(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> io::Result<Opt
 }
 
 async fn write(to: &mut WriteHalf<'_>, bytes: &[u8]) -> io::Result<()> {
-    if bytes.is_empty() {
+    if bytes.is_empty() && !to.holds_back() {
         return Ok(());
     }
-    timeout(STUCK, to.write_all(bytes)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    let written = timeout(STUCK, async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    });
+    written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+    use tokio::{
+        io::AsyncReadExt as _,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -107,7 +111,7 @@ mod tests {
     }
 
     fn end(stream: TcpStream, already_read: &'static [u8]) -> End {
-        End { stream, already_read: Bytes::from_static(already_read) }
+        End { stream: Stream::Plain(stream), already_read: Bytes::from_static(already_read) }
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
+use chassis::tls::{Stream, Way};
 use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
@@ -17,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Name resolution, TCP and HTTP/2 settings.
+/// Name resolution, TCP, TLS and HTTP/2 settings.
 const CONNECT: Duration = Duration::from_secs(1);
 /// A peer is asked for a sign of life this often, idle or not.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -28,13 +29,14 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
-/// Connects, and drives the connection in a task of its own until it ends.
-pub(super) async fn connect(to: &Authority) -> io::Result<SendRequest<Bytes>> {
+/// Connects on this way, and drives the connection in a task of its own until it ends.
+pub(super) async fn connect(to: &Authority, way: &Way) -> io::Result<SendRequest<Bytes>> {
     let port = to.port_u16().unwrap_or(80);
     let host = to.host().trim_start_matches('[').trim_end_matches(']');
     let (sender, mut connection) = timeout(CONNECT, async {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
+        let stream = way.through(stream).await?;
         let mut settings = Builder::new();
         settings
             .initial_window_size(STREAM_WINDOW)
@@ -52,7 +54,7 @@ pub(super) async fn connect(to: &Authority) -> io::Result<SendRequest<Bytes>> {
 
 /// Ends with the connection, or ends it when its peer shows no sign of life;
 /// calls under way then break off.
-async fn drive(connection: Connection<TcpStream, Bytes>, pings: Option<PingPong>) {
+async fn drive(connection: Connection<Stream, Bytes>, pings: Option<PingPong>) {
     let ended = tokio::select! {
         ended = connection => ended,
         () = silence(pings) => {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use chassis::tls::Way;
 use futures::{FutureExt as _, future::BoxFuture};
 use h2::{RecvStream, client::SendRequest};
 use http::{
@@ -32,6 +33,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// An address, and the connection to it if there is one.
 pub(crate) struct Endpoint {
     authority: Authority,
+    way: Way,
     sender: Mutex<Option<SendRequest<Bytes>>>,
     /// Held by the one who connects; the others wait for what comes of it.
     connecting: AsyncMutex<()>,
@@ -92,7 +94,7 @@ impl Endpoint {
         {
             return Ok(sender);
         }
-        let sender = connection::connect(&self.authority).await.map_err(|error| {
+        let sender = connection::connect(&self.authority, &self.way).await.map_err(|error| {
             tracing::debug!(%error, instance = %self.authority, "an instance cannot be reached");
             Failure::Unreached
         })?;
@@ -123,8 +125,13 @@ impl Endpoint {
 }
 
 impl Place for Endpoint {
-    fn at(authority: &Authority) -> Self {
-        Self { authority: authority.clone(), sender: Mutex::new(None), connecting: AsyncMutex::new(()) }
+    fn at(authority: &Authority, way: &Way) -> Self {
+        Self {
+            authority: authority.clone(),
+            way: way.clone(),
+            sender: Mutex::new(None),
+            connecting: AsyncMutex::new(()),
+        }
     }
 
     fn watch<'a>(&'a self, report: &'a (dyn Fn(Health) + Send + Sync)) -> BoxFuture<'a, ()> {

@@ -108,7 +108,10 @@ fn is_ours_to_hear(status: &Status) -> bool {
 fn fault(status: &Status) -> Fault {
     let fault = Fault::from_status(status);
     if fault.reason == Reason::Unauthenticated || status.code() == Code::PermissionDenied {
-        tracing::error!(message = status.message(), "a service refuses the service token");
+        tracing::error!(
+            message = status.message(),
+            "a service refuses this gateway: its service token, or its certificate"
+        );
         return Fault::unavailable("a service");
     }
     fault

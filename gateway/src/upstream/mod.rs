@@ -27,7 +27,7 @@ mod policy;
 pub(crate) mod pool;
 mod retry;
 
-use chassis::{lifecycle::Lifecycle, rpc::Targets, service_token::ServiceToken};
+use chassis::{lifecycle::Lifecycle, rpc::Targets, service_token::ServiceToken, tls::Wire};
 use proto::{
     activity::v1::activity_service_client::ActivityServiceClient,
     auth::v1::{
@@ -78,11 +78,17 @@ pub struct Upstream {
 // === impl Upstream ===
 
 impl Upstream {
-    /// Services at these places; `token` opens their internal methods.
+    /// Services at these places, reached over `wire`; `token` opens their internal methods.
     /// What looks for instances runs on the lifecycle.
-    pub fn new(places: Places, rules: Rules, token: ServiceToken, lifecycle: &Lifecycle) -> Self {
+    pub fn new(
+        places: Places,
+        wire: &Wire,
+        rules: Rules,
+        token: ServiceToken,
+        lifecycle: &Lifecycle,
+    ) -> Self {
         let pipe = |service, task, targets| {
-            Pipe::new(service, Pool::start(service, task, targets, rules, lifecycle))
+            Pipe::new(service, Pool::start(service, task, (targets, wire.to(service)), rules, lifecycle))
         };
         Self {
             auth: pipe("auth", "auth-instances", places.auth),

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{lifecycle::Lifecycle, rpc::Targets};
+use chassis::{lifecycle::Lifecycle, rpc::Targets, tls::Way};
 use futures::future::BoxFuture;
 use http::uri::Authority;
 use tokio::time::{Instant, sleep};
@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What a call goes to.
 pub(crate) trait Place: Send + Sync + Sized + 'static {
     /// Not connected yet.
-    fn at(authority: &Authority) -> Self;
+    fn at(authority: &Authority, way: &Way) -> Self;
     /// Watches how it is, for ever.
     fn watch<'a>(&'a self, report: &'a (dyn Fn(Health) + Send + Sync)) -> BoxFuture<'a, ()>;
     /// Whether it answers now.
@@ -45,6 +45,7 @@ pub(crate) struct Pool<P>(Arc<Inner<P>>);
 
 struct Inner<P> {
     service: &'static str,
+    way: Way,
     rules: Rules,
     members: RwLock<Vec<Watched<P>>>,
     choice: RwLock<Arc<Choice<P>>>,
@@ -80,17 +81,18 @@ impl<P> Clone for Pool<P> {
 }
 
 impl<P: Place> Pool<P> {
-    /// Finds and watches the instances; `task` names the loop that looks them
+    /// Finds and watches the instances, which are reached on this way; `task` names the loop that looks them
     /// up, on the lifecycle.
     pub(crate) fn start(
         service: &'static str,
         task: &'static str,
-        targets: Targets,
+        (targets, way): (Targets, Way),
         rules: Rules,
         lifecycle: &Lifecycle,
     ) -> Self {
         let this = Self(Arc::new(Inner {
             service,
+            way,
             rules,
             members: RwLock::default(),
             choice: RwLock::new(Arc::new(Choice { ready: Vec::new(), to_try: Vec::new() })),
@@ -212,7 +214,7 @@ impl<P: Place> Inner<P> {
             });
             for authority in found {
                 if members.iter().all(|(member, _)| member.authority() != authority) {
-                    let place = P::at(authority);
+                    let place = P::at(authority, &self.way);
                     let member = Arc::new(Member::new(self.service, authority.clone(), place, self.rules));
                     let watching = tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&member)));
                     members.push((member, AbortOnDropHandle::new(watching)));

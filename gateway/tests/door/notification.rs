@@ -161,7 +161,7 @@ impl NotifierService for Notification {
         &self,
         request: Request<pb::NotifyAccountRequest>,
     ) -> Result<Response<pb::NotifyResponse>, Status> {
-        self.token.check(request.metadata())?;
+        self.token.admit(&request)?;
         let answer = pb::NotifyResponse { notification_id: request.get_ref().id.clone() };
         self.hear(request, Asked::NotifyAccount, answer)
     }

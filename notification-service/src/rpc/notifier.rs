@@ -34,7 +34,7 @@ impl NotifierService for NotifierRpc {
         request: Request<NotifyAccountRequest>,
     ) -> Result<Response<NotifyResponse>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let NotifyAccountRequest { account_id, device_id, message, id } = request.into_inner();
             let account_id = convert::id("account_id", &account_id)?;
             let new = NewNotification { message, device_id, id: convert::given(id) };

@@ -39,7 +39,7 @@ impl ReminderService for ReminderRpc {
         request: Request<SetEventRemindersRequest>,
     ) -> Result<Response<SetEventRemindersResponse>, Status> {
         answer(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let request = request.into_inner();
             let event = EventReminders {
                 event_id: convert::id("event_id", &request.event_id)?,
@@ -58,7 +58,7 @@ impl ReminderService for ReminderRpc {
         request: Request<ScheduleReminderRequest>,
     ) -> Result<Response<ScheduledReminder>, Status> {
         answer_once(async {
-            self.token.check(request.metadata())?;
+            self.token.admit(&request)?;
             let request = request.into_inner();
             let calendar_id = convert::given(request.calendar_id);
             let key = convert::given(request.idempotency_key).map(|key| IdempotencyKey::parse(&key));

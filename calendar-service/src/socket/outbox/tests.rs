@@ -172,3 +172,54 @@ proptest! {
         prop_assert_eq!(&*kernel.taken.lock(), &expected);
     }
 }
+
+/// A socket that has taken bytes before the kernel has, as TLS does.
+#[derive(Debug, Default)]
+struct Sealing {
+    kernel: Arc<Kernel>,
+    sealed: Mutex<Vec<u8>>,
+}
+
+impl Transport for Arc<Sealing> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_flush()?;
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        self.sealed.lock().extend_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn try_flush(&self) -> io::Result<()> {
+        let mut sealed = self.sealed.lock();
+        let taken = self.kernel.take(&sealed);
+        sealed.drain(..taken);
+        if sealed.is_empty() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+}
+
+#[test]
+fn what_tls_holds_back_blocks_until_the_kernel_has_it() {
+    let sealing = Arc::new(Sealing::default());
+    let outbox = Outbox::new(Arc::clone(&sealing), &SocketLimits::default(), Arc::new(Meters::new()));
+    sealing.kernel.takes(30);
+    outbox.send(&block(0, 100));
+    assert!(
+        outbox.is_blocked() && !outbox.is_drained(),
+        "the first frame is with TLS, and not with the kernel"
+    );
+    outbox.send(&block(1, 100));
+    sealing.kernel.takes(20);
+    outbox.flush();
+    assert!(outbox.is_blocked());
+    sealing.kernel.takes(usize::MAX);
+    outbox.flush();
+    assert!(outbox.is_drained() && !outbox.is_blocked());
+    let read = read(&sealing.kernel);
+    for n in 0..2 {
+        let wanted = format!("\"n\":{n}");
+        assert!(matches!(&read[n], Message::Text(text) if text.contains(&wanted)), "{read:?}");
+    }
+}

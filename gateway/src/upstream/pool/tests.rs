@@ -23,7 +23,7 @@ struct Fake {
 }
 
 impl Place for Fake {
-    fn at(_: &Authority) -> Self {
+    fn at(_: &Authority, _: &Way) -> Self {
         let health = channel::Sender::new(Health::Serving);
         Self { health, answers: AtomicBool::new(true), asked: Mutex::default() }
     }
@@ -54,6 +54,7 @@ async fn pool(count: u16) -> Pool<Fake> {
     let rules = Rules { jitter: 0.0, ..Rules::default() };
     let pool = Pool(Arc::new(Inner {
         service: "test",
+        way: Way::plain(),
         rules,
         members: RwLock::default(),
         choice: RwLock::new(Arc::new(Choice { ready: Vec::new(), to_try: Vec::new() })),
