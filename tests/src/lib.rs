@@ -13,6 +13,7 @@
 //! duration: [`wait::until`] looks at a condition until its deadline.
 
 pub mod cluster;
+pub mod crew;
 pub mod databases;
 pub mod door;
 pub mod folder;
@@ -35,3 +36,4 @@ pub mod socket;
 pub mod stack;
 pub mod truth;
 pub mod wait;
+pub mod ways;
