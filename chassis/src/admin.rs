@@ -20,15 +20,17 @@ use crate::{
 /// How long a health check waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Serves until the lifecycle ends. It goes on answering while the process
-/// drains: that is when an operator looks.
+/// Serves until it is dropped. It goes on answering while the process drains:
+/// that is when an operator looks. Hence it is not to be waited for
+/// ([`Lifecycle::accompany`]).
 pub async fn serve(listener: TcpListener, lifecycle: Lifecycle) -> io::Result<()> {
     let app = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(async || telemetry::render()))
         .with_state(lifecycle.clone());
-    http_server::serve(listener, app, HttpLimits::default(), lifecycle).await
+    let limits = HttpLimits { serve_while_draining: true, ..HttpLimits::default() };
+    http_server::serve(listener, app, limits, lifecycle).await
 }
 
 /// Asks the process on this admin listener whether it can serve; an error says

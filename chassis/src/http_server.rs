@@ -112,7 +112,7 @@ where
     let builder = Arc::new(builder(&limits));
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
-    let stop = stop_accepting(lifecycle.clone());
+    let stop = stop_accepting(lifecycle.clone(), limits.serve_while_draining);
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -215,8 +215,11 @@ fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Ends one second after the soft stop began.
-async fn stop_accepting(lifecycle: Lifecycle) {
+/// Ends one second after the soft stop began, or not before the hard stop.
+async fn stop_accepting(lifecycle: Lifecycle, serve_while_draining: bool) {
+    if serve_while_draining {
+        return lifecycle.aborting().await;
+    }
     lifecycle.draining().await;
     tokio::select! { () = sleep(LAME_DUCK) => {}, () = lifecycle.aborting() => {} }
 }

@@ -101,6 +101,15 @@ impl Lifecycle {
         });
     }
 
+    /// Runs a task that is not waited for at the end, and is dropped once all that
+    /// are have ended: it serves whoever looks on.
+    pub fn accompany(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let (tasks, hard) = (self.tasks.clone(), self.hard.clone());
+        tokio::spawn(async move {
+            tokio::select! { () = task => {}, () = tasks.wait() => {}, () = hard.cancelled() => {} }
+        });
+    }
+
     /// Keeps a background loop alive until the soft stop. Its name begins with
     /// its service, such as `calendar-sagas`. The loop itself
     /// watches [`Self::draining`] and returns; when it panics, or returns
@@ -175,6 +184,25 @@ mod tests {
         assert_eq!(lifecycle.health().missing().len(), 1);
         lifecycle.drain();
         lifecycle.finish().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_on_stays_to_the_end_and_does_not_delay_it() {
+        let lifecycle = Lifecycle::new();
+        let (watched, gone) = tokio::sync::oneshot::channel::<()>();
+        lifecycle.accompany(async move {
+            let _watched = watched;
+            std::future::pending().await
+        });
+        lifecycle.spawn(sleep(Duration::from_secs(3)));
+        lifecycle.drain();
+        let mut gone = std::pin::pin!(gone);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(2), &mut gone).await.is_err(),
+            "while something runs"
+        );
+        lifecycle.finish().await;
+        assert!(gone.await.is_err(), "nobody looks any more");
     }
 
     #[tokio::test(start_paused = true)]

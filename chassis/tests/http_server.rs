@@ -109,3 +109,22 @@ async fn an_idle_keep_alive_connection_ends_with_the_drain() -> std::io::Result<
     read_to_end(&mut stream).await;
     Ok(())
 }
+
+#[tokio::test]
+async fn the_operators_listener_answers_while_the_process_drains() -> std::io::Result<()> {
+    let for_operators = HttpLimits { serve_while_draining: true, ..HttpLimits::default() };
+    let (operators, lifecycle) = start(for_operators).await?;
+    let (public, other) = start(HttpLimits::default()).await?;
+    lifecycle.drain();
+    other.drain();
+    let refused = async {
+        while TcpStream::connect(public).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, refused).await.expect("the other one stops accepting");
+    let mut stream = TcpStream::connect(operators).await?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    assert!(read_to_end(&mut stream).await.ends_with("hello"));
+    Ok(())
+}

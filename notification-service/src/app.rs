@@ -46,7 +46,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     app.spawn_loops(&pool, &lifecycle);
     if let Some(admin) = listeners.admin {
         let until = lifecycle.clone();
-        lifecycle.spawn(async move {
+        lifecycle.accompany(async move {
             if let Err(error) = chassis::admin::serve(admin, until).await {
                 tracing::error!(%error, "the admin listener ended");
             }

@@ -1,24 +1,28 @@
 //! Several instances of everything, as `make cluster` starts them: processes that can be killed one by one.
 
+mod parts;
+
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    sync::Mutex,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{door::Door, folder, limits, program, wait::until_within};
+use self::parts::Started;
+use crate::{door::Door, folder, limits, logs, program, truth::Truth, wait::until_within};
 
 /// Three database servers and ten processes of a debug build, on a busy machine.
 const START: Duration = Duration::from_mins(2);
 
-/// A running cluster on free ports; dropping it ends all of it.
+/// A running cluster on free ports; dropping it ends all of it, and keeps its logs unless [`Cluster::end`] did it.
 #[derive(Debug)]
 pub struct Cluster {
     script: Child,
@@ -28,6 +32,9 @@ pub struct Cluster {
     name: &'static str,
     /// What runs where: `cluster.json`.
     map: Value,
+    /// What was started again, by name.
+    started: Mutex<BTreeMap<String, Started>>,
+    went_well: bool,
 }
 
 // === impl Cluster ===
@@ -55,7 +62,8 @@ impl Cluster {
             .spawn()
             .context("cannot start scripts/cluster.sh")?;
         let alive = script.stdin.take();
-        let mut this = Self { script, alive, data, name, map: Value::Null };
+        let started = Mutex::default();
+        let mut this = Self { script, alive, data, name, map: Value::Null, started, went_well: false };
         this.map = this.ready().await?;
         Ok(this)
     }
@@ -83,35 +91,42 @@ impl Cluster {
         Door::new(self.map["prometheus"].as_str().context("no Prometheus")?.parse()?)
     }
 
-    /// Everything that runs, such as `calendar-2` or `postgres-a`.
-    pub fn parts(&self) -> Vec<&str> {
-        self.map["parts"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    /// The instances of all services, such as `calendar-2`, those that are called before those that call.
+    pub fn instances(&self) -> Vec<&str> {
+        let names = self.map["parts"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let mut names: Vec<_> = names.filter(|name| self.operator(name).is_ok()).collect();
+        names.sort_by_key(|name| (name.starts_with("gateway"), *name));
+        names
+    }
+
+    /// What is true in the databases of its primary.
+    pub fn truth(&self) -> Result<Truth> {
+        let password = fs::read_to_string(self.file("secrets/postgres_password"))?;
+        let ports = self.ports("postgres")?;
+        let (_, port) = ports.first().context("no PostgreSQL")?;
+        let url = |name: &str| format!("postgres://postgres:{}@127.0.0.1:{port}/{name}", password.trim());
+        Truth::at(&url("auth"), &url("calendar"))
+    }
+
+    /// The errors that its services have logged, each with whose it is.
+    pub fn errors(&self) -> Result<Vec<String>> {
+        let mut errors = Vec::new();
+        for part in self.instances() {
+            let log = fs::read_to_string(self.file(&format!("logs/{part}.log")))?;
+            let lines = log.lines().filter(|line| logs::is_error(line));
+            errors.extend(lines.map(|line| format!("{part}: {line}")));
+        }
+        Ok(errors)
+    }
+
+    /// Ends it, after a test that went well.
+    pub fn end(mut self) {
+        self.went_well = true;
     }
 
     /// Whether there are instances of this service, such as `calendar`.
     pub fn has(&self, service: &str) -> bool {
         !self.map["parts"][format!("{service}-1")].is_null()
-    }
-
-    /// SIGKILL to one part, and nobody starts it again.
-    pub fn kill(&self, part: &str) -> Result<()> {
-        self.signal(part, Signal::KILL)
-    }
-
-    /// Any signal to one part.
-    pub fn signal(&self, part: &str, signal: Signal) -> Result<()> {
-        let record = fs::read_to_string(self.file(&format!("pids/{part}"))).context("no such part")?;
-        let pid = Pid::from_raw(record.trim().parse()?).context("no process id")?;
-        Ok(kill_process(pid, signal)?)
-    }
-
-    /// Starts a part again that was killed; it may not be ready yet.
-    pub fn start_again(&self, part: &str) -> Result<()> {
-        let start = self.file(&format!("start/{part}"));
-        ensure!(start.exists(), "no such part: {part}");
-        // In a process group of its own, as those that the cluster has started.
-        tokio::process::Command::new(start).process_group(0).spawn()?;
-        Ok(())
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -124,7 +139,7 @@ impl Drop for Cluster {
         drop(self.alive.take());
         // It waits for its parts, each with a limit.
         let ended = self.script.wait();
-        if std::thread::panicking() {
+        if !self.went_well {
             let kept = keep(&self.file("logs"), self.name);
             eprintln!("the cluster ended: {ended:?}; its logs: {kept:?}");
         }

@@ -11,8 +11,9 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use crate::{
     person::Person,
     room::Room,
-    socket::Socket,
+    socket::{End, Socket},
     wait::{Deadline, PATIENCE},
+    ways::Traveller,
 };
 
 /// What a client remembers between two connections. All but the first are faults of the client, for tests
@@ -33,16 +34,24 @@ pub struct Follower {
     seqs: watch::Receiver<Vec<i64>>,
     resyncs: Arc<AtomicU32>,
     connections: Arc<AtomicU32>,
+    cuts: Arc<AtomicU32>,
     task: JoinHandle<()>,
 }
 
 struct Ear {
-    person: Person,
+    whose: Whose,
     calendar: String,
     memory: Memory,
     seqs: watch::Sender<Vec<i64>>,
     resyncs: Arc<AtomicU32>,
     connections: Arc<AtomicU32>,
+    cuts: Arc<AtomicU32>,
+}
+
+/// Who listens: always at one door, or at whichever is ready.
+enum Whose {
+    Person(Person),
+    Traveller(Traveller),
 }
 
 // === impl Follower ===
@@ -55,20 +64,31 @@ impl Follower {
 
     /// A follower with this memory.
     pub async fn with_memory(person: &Person, calendar: &str, memory: Memory) -> Result<Self> {
+        Self::of(Whose::Person(person.clone()), calendar, memory).await
+    }
+
+    /// A follower who connects again through a gateway that is ready.
+    pub async fn travelling(traveller: &Traveller, calendar: &str) -> Result<Self> {
+        Self::of(Whose::Traveller(traveller.clone()), calendar, Memory::Good).await
+    }
+
+    async fn of(whose: Whose, calendar: &str, memory: Memory) -> Result<Self> {
         let (sender, seqs) = watch::channel(Vec::new());
+        let room = whose.person().join(calendar).await?;
         let ear = Ear {
-            person: person.clone(),
+            whose,
             calendar: calendar.to_owned(),
             memory,
             seqs: sender,
             resyncs: Arc::default(),
             connections: Arc::default(),
+            cuts: Arc::default(),
         };
         let (resyncs, connections) = (Arc::clone(&ear.resyncs), Arc::clone(&ear.connections));
-        let room = person.join(calendar).await?;
+        let cuts = Arc::clone(&ear.cuts);
         let start = room.ack["last_seq"].as_i64().unwrap_or_default();
         let task = tokio::spawn(ear.follow(room.socket, start));
-        Ok(Self { seqs, resyncs, connections, task })
+        Ok(Self { seqs, resyncs, connections, cuts, task })
     }
 
     /// Waits until it has heard this `seq`.
@@ -98,11 +118,27 @@ impl Follower {
     pub fn connections(&self) -> u32 {
         self.connections.load(Ordering::SeqCst)
     }
+
+    /// How many connections ended otherwise than by "connect again".
+    pub fn cuts(&self) -> u32 {
+        self.cuts.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+// === impl Whose ===
+
+impl Whose {
+    fn person(&self) -> Person {
+        match self {
+            Self::Person(person) => person.clone(),
+            Self::Traveller(traveller) => traveller.person(),
+        }
     }
 }
 
@@ -113,6 +149,9 @@ impl Ear {
         loop {
             self.connections.fetch_add(1, Ordering::SeqCst);
             last = self.listen(&socket, last).await;
+            if socket.heard(|heard| heard.end) != Some(End::Closed(1012)) {
+                self.cuts.fetch_add(1, Ordering::SeqCst);
+            }
             drop(socket);
             let remembered = match self.memory {
                 Memory::Good => last,
@@ -133,7 +172,7 @@ impl Ear {
     }
 
     async fn reconnect(&self, last: i64) -> Option<Socket> {
-        let socket = self.person.socket().await.ok()?;
+        let socket = self.whose.person().socket().await.ok()?;
         let room = Room::resume(socket, &self.calendar, last).await.ok()?;
         (room.ack["calendars"][&self.calendar]["ok"] == true).then_some(room.socket)
     }

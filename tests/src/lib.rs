@@ -15,6 +15,7 @@
 
 pub mod certificates;
 pub mod cluster;
+pub mod crew;
 pub mod databases;
 pub mod door;
 pub mod folder;
@@ -39,4 +40,5 @@ pub mod stack;
 pub mod trio;
 pub mod truth;
 pub mod wait;
+pub mod ways;
 pub mod wrong_clock;

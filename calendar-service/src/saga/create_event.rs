@@ -136,12 +136,13 @@ async fn refusal(service: &Service, plan: &Plan) -> Fault {
     }
 }
 
-/// T2. Tried again once where the peer was not reached: it is idempotent.
+/// T2. Tried again once where the peer was not reached, or went away while it was asked: it is idempotent.
 async fn reserve(service: &Service, plan: &Plan) -> Result<(), Fault> {
     let started = Instant::now();
     let call = || service.participants.reserve(plan.saga_id, plan.view.event_id, &plan.columns.participants);
     let mut reserved = call().await;
-    let is_away = |fault: &Fault| fault.reason == Reason::Unavailable;
+    // A connection that ends takes back what it has not sent, which is told as a call that was cancelled.
+    let is_away = |fault: &Fault| matches!(fault.reason, Reason::Unavailable | Reason::DeadlineExceeded);
     if reserved.as_ref().is_err_and(is_away) && started.elapsed() < PATIENCE / 4 {
         sleep(Duration::from_millis(50)).await;
         reserved = call().await;

@@ -25,6 +25,9 @@ use crate::{
 /// A handler answers within this, so that its caller hears *our* words before
 /// its own two seconds are over.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
+/// Between "not serving" and the end of accepting. Callers watch health and hear
+/// it at once: this is for what they have sent, or are connecting for, until then.
+const LAME_DUCK: Duration = Duration::from_millis(250);
 /// For a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 /// Handshakes at once; further connections wait to be accepted.
@@ -119,9 +122,14 @@ pub async fn serve_guarded(
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .max_concurrent_streams(Some(1024))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(accept(listener, guard.acceptor), async move { stop.draining().await });
+        .serve_with_incoming_shutdown(accept(listener, guard.acceptor), stop_accepting(stop));
     // A connection whose last call does not end keeps the server waiting.
     tokio::select! { served = serving => served, () = lifecycle.aborting() => Ok(()) }
+}
+
+async fn stop_accepting(lifecycle: Lifecycle) {
+    lifecycle.draining().await;
+    tokio::select! { () = tokio::time::sleep(LAME_DUCK) => {}, () = lifecycle.aborting() => {} }
 }
 
 /// Not by the server's builder, whose setting counts only for listeners that it

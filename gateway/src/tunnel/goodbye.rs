@@ -19,7 +19,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 pub(super) async fn say(tunnels: Arc<Tunnels>, upstream: Upstream) {
     tunnels.lifecycle.draining().await;
     sleep(LAME_DUCK).await;
-    tunnels.no_more_polls.cancel();
+    tunnels.closing.cancel();
     let until = Instant::now() + PATIENCE;
     while tunnels.open() > 0 && Instant::now() < until {
         // Again and again: a tunnel that was being made when the last call

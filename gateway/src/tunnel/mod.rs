@@ -6,8 +6,8 @@
 //! anew from an allow-list; when both sides have switched protocols, bytes are
 //! carried and nothing is understood ([`splice()`]).
 //!
-//! A new socket goes to the less busy of two instances that are ready. What
-//! Socket.IO does in several requests goes by the client's address to always the
+//! A new socket goes to the less busy of two instances that are ready, and to
+//! another one where that one has just gone ([`opening`]). What Socket.IO does in several requests goes by the client's address to always the
 //! same one, so that polls and their upgrade meet; an instance that comes or
 //! goes moves only its share of the clients.
 //!
@@ -18,6 +18,7 @@ mod connector;
 mod goodbye;
 mod listener;
 mod onward;
+mod opening;
 mod socketio;
 mod splice;
 mod ws;
@@ -64,6 +65,7 @@ use crate::{
     upstream::{
         Rules, Upstream,
         pool::{Chosen, Pool},
+        retry::Budget,
     },
 };
 
@@ -76,14 +78,17 @@ const IDLE: Duration = Duration::from_secs(15);
 pub struct Tunnels {
     client: Client<Connector, Body>,
     listeners: Pool<SocketListener>,
+    /// Of handshakes that are tried again.
+    budget: Budget,
     /// This process, among all gateways.
     gateway_id: String,
     most: usize,
     open: AtomicUsize,
     /// Cancelled when tunnels are cut that did not end in time.
     cut: CancellationToken,
-    /// Cancelled when long polls are to end.
-    no_more_polls: CancellationToken,
+    /// Cancelled when the second is over in which a gateway that goes still
+    /// answers: long polls end, and there are no new sockets.
+    closing: CancellationToken,
     lifecycle: Lifecycle,
 }
 
@@ -129,11 +134,12 @@ impl Tunnels {
                 rules,
                 lifecycle,
             ),
+            budget: Budget::new(),
             gateway_id: uuid::Uuid::now_v7().to_string(),
             most,
             open: AtomicUsize::new(0),
             cut: CancellationToken::new(),
-            no_more_polls: CancellationToken::new(),
+            closing: CancellationToken::new(),
             lifecycle: lifecycle.clone(),
         });
         lifecycle.spawn(goodbye::say(Arc::clone(&this), upstream));
@@ -143,12 +149,6 @@ impl Tunnels {
     /// How many tunnels are open.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
-    }
-
-    /// The instance for a new socket.
-    async fn any(&self) -> Result<Chosen<SocketListener>, Fault> {
-        self.ready().await?;
-        self.listeners.choose(true, None).ok_or_else(|| Fault::unavailable("the room"))
     }
 
     /// The instance for what a client does in several requests.
@@ -209,7 +209,7 @@ impl Tunnels {
     /// A place for one more tunnel; 503 when there is none, or no time for it.
     fn place(self: &Arc<Self>) -> Result<Place, Fault> {
         let place = Place::take(Arc::clone(self));
-        if self.lifecycle.is_draining() || self.open() > self.most {
+        if self.closing.is_cancelled() || self.open() > self.most {
             return Err(Fault::unavailable("a place for another socket"));
         }
         Ok(place)

@@ -75,24 +75,16 @@ pub(super) fn is_websocket(request: &Request) -> bool {
 }
 
 impl Tunnels {
-    /// A request like `request`, to the socket listener `to`: `path`, the listed
-    /// headers, `token` and what the gateway vouches for.
-    pub(super) fn onward(
+    /// What goes on of a request's headers: the listed ones, `token` and what the
+    /// gateway vouches for.
+    pub(super) fn headers(
         &self,
         request: &Request,
-        to: &Authority,
-        path: PathAndQuery,
         listed: &[HeaderName],
         token: Option<&BearerToken>,
-        body: Body,
-    ) -> Result<http::Request<Body>, Fault> {
-        let uri = Uri::builder().scheme("http").authority(to.clone()).path_and_query(path);
-        let uri = uri.build().map_err(|error| Fault::internal(&error))?;
-        let mut onward = http::Request::new(body);
-        *onward.method_mut() = request.method().clone();
-        *onward.uri_mut() = uri;
-        let headers = onward.headers_mut();
-        copy(request.headers(), headers, listed);
+    ) -> Result<HeaderMap, Fault> {
+        let mut headers = HeaderMap::new();
+        copy(request.headers(), &mut headers, listed);
         let own = |text: &str| HeaderValue::try_from(text).map_err(|error| Fault::internal(&error));
         let id = RequestId::in_extensions(request.extensions());
         headers.insert(request_id::HEADER, id.as_value().clone());
@@ -103,8 +95,25 @@ impl Tunnels {
             bearer.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, bearer);
         }
-        Ok(onward)
+        Ok(headers)
     }
+}
+
+/// A request to the socket listener `to`.
+pub(super) fn request(
+    method: Method,
+    to: &Authority,
+    path: PathAndQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<http::Request<Body>, Fault> {
+    let uri = Uri::builder().scheme("http").authority(to.clone()).path_and_query(path);
+    let uri = uri.build().map_err(|error| Fault::internal(&error))?;
+    let mut onward = http::Request::new(body);
+    *onward.method_mut() = method;
+    *onward.uri_mut() = uri;
+    *onward.headers_mut() = headers;
+    Ok(onward)
 }
 
 /// The client's body, bounded like every other.

@@ -4,7 +4,6 @@
 //! the namespace's CONNECT payload, which only calendar-service reads.
 
 use axum::{
-    body::Body,
     extract::{Request, State},
     response::Response,
 };
@@ -36,10 +35,12 @@ pub(super) async fn socketio(
         // One that begins as a WebSocket may begin anywhere; an upgrade has its
         // polls somewhere already.
         let begins = !has_sid(request.uri().query());
-        let mut listener = if begins { tunnels.any().await? } else { tunnels.of_client(&address).await? };
-        let to = listener.member().authority();
-        let onward = tunnels.onward(&request, to, path, onward::HANDSHAKE, token.as_ref(), Body::empty())?;
-        let mut answer = tunnels.ask(&mut listener, onward).await?;
+        let headers = tunnels.headers(&request, onward::HANDSHAKE, token.as_ref())?;
+        let (listener, mut answer) = if begins {
+            tunnels.open_anywhere(path, headers).await?
+        } else {
+            tunnels.open_at(tunnels.of_client(&address).await?, path, headers).await?
+        };
         return if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             place.listener = Some(listener);
             Ok(switch(place, &mut request, &mut answer))
@@ -50,11 +51,12 @@ pub(super) async fn socketio(
     let body = onward::bounded(std::mem::take(request.body_mut()));
     let mut listener = tunnels.of_client(&address).await?;
     let to = listener.member().authority();
-    let onward = tunnels.onward(&request, to, path, onward::POLL, token.as_ref(), body)?;
+    let headers = tunnels.headers(&request, onward::POLL, token.as_ref())?;
+    let onward = onward::request(request.method().clone(), to, path, headers, body)?;
     tokio::select! {
         answer = tunnels.ask(&mut listener, onward) => answer.map(poll_answer),
         // A client whose poll is refused connects anew, elsewhere.
-        () = tunnels.no_more_polls.cancelled() => Err(Fault::unavailable("the room").into()),
+        () = tunnels.closing.cancelled() => Err(Fault::unavailable("the room").into()),
     }
 }
 

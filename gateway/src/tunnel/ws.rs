@@ -9,14 +9,11 @@ use chassis::{
     tokens::BearerToken,
 };
 use http::{HeaderValue, StatusCode, header, uri::PathAndQuery};
-use tokio::time::timeout;
 
 use super::{onward, switch};
 use crate::{edge::session::Caller, problem::Problem, state::App};
 
 const PATH: PathAndQuery = PathAndQuery::from_static("/ws");
-/// The listener answers a handshake at once or not at all.
-const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What the client shows.
 enum Shown {
@@ -41,20 +38,13 @@ pub(super) async fn ws(
         return Ok(answer);
     }
     let mut place = app.tunnels.place()?;
-    let mut listener = app.tunnels.any().await?;
     let token = match shown {
         Shown::Token(token) => token,
         // Last: a ticket is good once.
         Shown::Ticket(ticket) => BearerToken::new(app.upstream.redeem_ticket(ticket).await?.token),
     };
-    let body = axum::body::Body::empty();
-    let to = listener.member().authority();
-    let onward = app.tunnels.onward(&request, to, PATH, onward::HANDSHAKE, Some(&token), body)?;
-    let Ok(asked) = timeout(HANDSHAKE, app.tunnels.ask(&mut listener, onward)).await else {
-        listener.failed();
-        return Err(Fault::unavailable("the room").into());
-    };
-    let mut answer = asked?;
+    let headers = app.tunnels.headers(&request, onward::HANDSHAKE, Some(&token))?;
+    let (listener, mut answer) = app.tunnels.open_anywhere(PATH, headers).await?;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         place.listener = Some(listener);
         Ok(switch(place, &mut request, &mut answer))

@@ -25,7 +25,7 @@ mod onward;
 mod pipe;
 mod policy;
 pub(crate) mod pool;
-mod retry;
+pub(crate) mod retry;
 
 use chassis::{lifecycle::Lifecycle, rpc::Targets, service_token::ServiceToken, tls::Wire};
 use proto::{

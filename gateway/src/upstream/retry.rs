@@ -1,5 +1,6 @@
 //! What is tried again: idempotent methods, once, within a budget (PROMISES,
-//! rule 6). This is the one layer that retries.
+//! rule 6). Calls are retried here and handshakes of sockets in
+//! [`crate::tunnel`], by the same rules, and nothing above or below them.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -42,23 +43,23 @@ pub(super) fn is_idempotent(method: &str) -> bool {
 }
 
 /// How long to wait before the second try.
-pub(super) fn wait() -> Duration {
+pub(crate) fn wait() -> Duration {
     MAX_WAIT.mul_f64(rand::random())
 }
 
 /// Lets at most a fifth of the calls be retried.
 #[derive(Debug)]
-pub(super) struct Budget(AtomicI64);
+pub(crate) struct Budget(AtomicI64);
 
 // === impl Budget ===
 
 impl Budget {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(AtomicI64::new(SAVED))
     }
 
     /// A call was made.
-    pub(super) fn earn(&self) {
+    pub(crate) fn earn(&self) {
         // Two at once may overshoot the cap by one: harmless.
         if self.0.load(Ordering::Relaxed) < SAVED {
             self.0.fetch_add(EARNED, Ordering::Relaxed);
@@ -66,7 +67,7 @@ impl Budget {
     }
 
     /// Whether a retry is paid for; if so, it is spent.
-    pub(super) fn spend(&self) -> bool {
+    pub(crate) fn spend(&self) -> bool {
         let pay = |left: i64| (left >= COST).then(|| left - COST);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay).is_ok()
     }

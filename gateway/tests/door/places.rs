@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::{
     calendar::Calendar,
-    stack::{Gateway, Stack, until},
+    stack::{Gateway, Stack, listener, until},
 };
 
 /// A gateway before so many instances, and what tells them apart.
@@ -68,4 +70,33 @@ async fn a_drain_asks_every_instance_to_say_goodbye() {
     assert_eq!(answer.status, 101);
     gateway.lifecycle.drain();
     until("all are asked", async || seen(&calendars, "CloseTunnels").iter().all(|asked| *asked > 0)).await;
+}
+
+#[tokio::test]
+async fn a_socket_goes_elsewhere_when_its_instance_has_just_gone() {
+    let stack = Stack::start().await;
+    // As one that was killed after it was asked: it is ready, and hangs up on everybody.
+    let (gone, at) = listener().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = gone.accept().await {
+            let mut start = [0; 11];
+            if stream.read_exact(&mut start).await.is_ok() && &start == b"GET /readyz" {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        }
+    });
+    let gateway = stack.gateway_with(&[], |config| {
+        let well: Vec<_> =
+            config.calendar_sockets.iter().map(|it| format!("{}:{}", it.host(), it.port())).collect();
+        config.calendar_sockets = format!("http://{at},http://{}", well[0]).parse().expect("targets");
+    });
+    let gateway = gateway.await;
+    let headers = [("Authorization", &*format!("Bearer {}", stack.auth.person().token))];
+    let mut open = Vec::new();
+    for path in ["/ws", "/socket.io/?EIO=4&transport=websocket"].into_iter().cycle().take(10) {
+        let (answer, socket) = gateway.client().websocket(path, &headers).await;
+        assert_eq!(answer.status, 101, "{path}");
+        open.push(socket);
+    }
+    assert_eq!(stack.calendar.seen().len(), 10);
 }

@@ -18,11 +18,9 @@ use tokio_tungstenite::tungstenite::Message;
 /// From the first request until the last query has a series: Prometheus begins to look after five seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_query_of_the_dashboards_and_alerts_has_a_series() -> Result<()> {
-    let cluster = Cluster::start("dashboards").await?;
+pub(super) async fn every_query_has_a_series(cluster: &Cluster) -> Result<()> {
     let prometheus = cluster.prometheus()?;
-    let absent = absent(&cluster)?;
+    let absent = absent(cluster)?;
     let mut silent = panels(&absent)?;
     ensure!(silent.len() > 50, "{} queries only", silent.len());
     silent.extend(alerts(&prometheus, &absent).await?);
@@ -33,7 +31,7 @@ async fn every_query_of_the_dashboards_and_alerts_has_a_series() -> Result<()> {
     let mut round = 0;
     let watched = until_within(PATIENCE, "a series for every query", async || {
         round += 1;
-        if let Err(error) = work(&cluster, round).await {
+        if let Err(error) = work(cluster, round).await {
             return Some(Err(error));
         }
         let mut still = Vec::new();
@@ -57,11 +55,11 @@ async fn every_query_of_the_dashboards_and_alerts_has_a_series() -> Result<()> {
     ensure!(firing.is_empty(), "a system that works raises {firing:?}");
 
     // A killed instance shows in what its alert asks.
-    cluster.kill("calendar-2")?;
+    cluster.kill("calendar-2").await?;
     let down = r#"up{job="calendar", instance="calendar-2"} < 1"#;
     until("the killed instance", async || has_series(&prometheus, down).await.ok().filter(|down| *down))
         .await?;
-    Ok(())
+    cluster.revive("calendar-2").await
 }
 
 /// The services of the topology that do not run here. What is named after them is not asked.

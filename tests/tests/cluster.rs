@@ -1,0 +1,28 @@
+//! Several instances of everything, as `make cluster` starts them. One start is enough for all: it takes a minute.
+
+mod dashboards;
+mod kills;
+mod rolling;
+mod scene;
+
+use anyhow::{Result, ensure};
+use system_tests::cluster::Cluster;
+
+use self::scene::Scene;
+
+/// What is shown comes first, of a system that works; then its parts are killed, which gives every service to this
+/// process; then they are restarted in order, under the same load and in the same ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_shows_how_it_is_and_outlives_each_of_its_parts() -> Result<()> {
+    let cluster = Cluster::start("cluster").await?;
+    dashboards::every_query_has_a_series(&cluster).await?;
+    let scene = Scene::set(&cluster).await?;
+    let killed = kills::nothing_is_lost_by_any_kill(&scene).await;
+    let restarted = rolling::nothing_fails_while_everything_restarts(&scene).await;
+    let ended = scene.end().await;
+    // Whatever else went wrong is worth seeing too.
+    let wrong: Vec<_> = [killed, restarted, ended].into_iter().filter_map(Result::err).collect();
+    ensure!(wrong.is_empty(), "{wrong:#?}");
+    cluster.end();
+    Ok(())
+}
