@@ -70,7 +70,7 @@ impl Store {
     /// A standby that has replayed all of this; none when there is none right now.
     pub(super) async fn standby(&self, known: &[Known]) -> Option<Standby> {
         let mut standby = Standby(self.pool().standby().await?);
-        let outcome = timeout(ASKING, has_replayed(&mut *standby.0, known)).await;
+        let outcome = timeout(ASKING, has_replayed(&mut standby.0, known)).await;
         match outcome {
             Ok(Ok(true)) => Some(standby),
             Ok(Ok(false)) => {
