@@ -321,6 +321,11 @@ impl Fault {
                 tracing::warn!(code = ?status.code(), message = status.message(), "upstream does not answer");
                 Self::unavailable("a service")
             }
+            // Nobody has said that: the connection broke, and this is what h2 makes of it.
+            Code::Internal if status.source().is_some() => {
+                tracing::warn!(message = status.message(), "upstream broke off");
+                Self::unavailable("a service")
+            }
             Code::DeadlineExceeded | Code::Cancelled => Self::of(Reason::DeadlineExceeded),
             Code::Unauthenticated => Self::of(Reason::Unauthenticated),
             Code::PermissionDenied => Self::of(Reason::Forbidden),
@@ -407,6 +412,13 @@ mod tests {
         let fault = Fault::from_status(&Status::unknown("transport error"));
         assert_eq!(fault.reason, Reason::Unavailable);
         assert!(fault.retry_after.is_some());
+    }
+
+    #[test]
+    fn a_stream_that_broke_is_unavailable_too() {
+        let mut broken = Status::internal("h2 protocol error: http2 error");
+        broken.set_source(std::sync::Arc::new(std::io::Error::other("http2 error")));
+        assert_eq!(Fault::from_status(&broken).reason, Reason::Unavailable);
     }
 
     #[test]

@@ -31,6 +31,8 @@ use crate::{
 
 /// From one thing that somebody does to the next: a client that keeps to the limits, not a wait for anything.
 const PACE: Duration = Duration::from_millis(100);
+/// Characters of a failure: frames and problems are long.
+const WORTH_READING: usize = 200;
 /// Begun and ended since: the first may have been as good as over before.
 const ANEW: usize = 2;
 
@@ -159,6 +161,7 @@ impl Hand {
     }
 
     fn failed(&self, how: impl fmt::Display) {
+        let how: String = how.to_string().chars().take(WORTH_READING).collect();
         self.failures.add(format!("{}: {how}", self.name));
     }
 }

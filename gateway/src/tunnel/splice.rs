@@ -44,12 +44,18 @@ pub(super) async fn splice(client: End, service: End) -> io::Result<()> {
     let down = carry(from_service, service_in, client_out);
     tokio::pin!(up, down);
     // Whichever ends first, the rest of the other direction is not waited for
-    // without end: a peer that vanished never says its last.
-    let (first, other) = tokio::select! {
-        ended = &mut up => (ended, timeout(LINGER, down).await),
-        ended = &mut down => (ended, timeout(LINGER, up).await),
+    // without end: a peer that vanished never says its last. A side that broke
+    // ends the other one at once, who would wait for an answer that never comes.
+    let other = tokio::select! {
+        ended = &mut up => {
+            ended?;
+            timeout(LINGER, down).await
+        }
+        ended = &mut down => {
+            ended?;
+            timeout(LINGER, up).await
+        }
     };
-    first?;
     other.unwrap_or(Ok(()))
 }
 
@@ -151,6 +157,21 @@ mod tests {
         // A reset and an end are both ends.
         let _ = service.read_to_end(&mut rest).await;
         assert!(rest.is_empty());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_killed_ends_the_clients_side_at_once() -> io::Result<()> {
+        let (mut client, gateway_client) = pair().await?;
+        let (gateway_service, service) = pair().await?;
+        let tunnel = tokio::spawn(splice(end(gateway_client, b""), end(gateway_service, b"")));
+        service.set_zero_linger()?;
+        drop(service);
+        let mut rest = Vec::new();
+        // The client has said nothing, and goes on saying nothing.
+        let ended = timeout(LINGER / 2, client.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "the client was kept waiting");
+        assert!(tunnel.await?.is_err());
         Ok(())
     }
 }

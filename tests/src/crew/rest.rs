@@ -85,9 +85,9 @@ impl Hand {
         let deadline = Deadline::after(PATIENCE);
         loop {
             match ask().await {
-                Ok(answer) if answer.status < 500 && answer.code() != "idempotency_in_flight" => {
-                    return Ok(answer);
-                }
+                // The first request is still being answered, or undone: it has failed for us already.
+                Ok(answer) if answer.code() == "idempotency_in_flight" => {}
+                Ok(answer) if answer.status < 500 => return Ok(answer),
                 Ok(answer) => self.failed(format!("{} {}", answer.status, answer.text)),
                 Err(error) => {
                     let hangs =

@@ -47,6 +47,7 @@ impl Hand {
         };
         match timeout(HANGING, open.ask("message", said.clone())).await {
             Ok(Ok(ack)) if ack["ok"] == true => return true,
+            Ok(Ok(ack)) if ack["code"] == "idempotency_in_flight" => {}
             Ok(Ok(ack)) => self.failed(ack),
             Ok(Err(error)) => {
                 // What was under way at a goodbye is said again on the next socket: that is no failure.

@@ -37,6 +37,8 @@ pub(super) async fn nothing_is_lost_by_any_kill(scene: &Scene<'_>) -> Result<()>
             wrong.extend(reads.map(|read| format!("without {part}: {read}")));
         }
         cluster.revive(part).await?;
+        // It has its share again: what comes next hits one of several that work.
+        crew.goes_on(GO_ON).await.with_context(|| format!("with {part} again"))?;
     }
     ensure!(wrong.is_empty(), "{wrong:#?}");
     // Negative control of what follows: who is killed says no goodbye, and that is seen.

@@ -41,7 +41,8 @@ impl<'a> Scene<'a> {
         let calendar_id = ann.create_calendar(CALENDAR).await?;
         let people = [ann, bob];
         let mut followers = Vec::new();
-        people[1].join(CALENDAR).await?;
+        // A password is slow to check in a debug build, and who is too late is told to try again.
+        until("another member", async || people[1].join(CALENDAR).await.ok()).await?;
         for (home, person) in people.iter().enumerate() {
             followers.push(Follower::travelling(&ways.of(person, home), CALENDAR).await?);
         }
@@ -76,7 +77,9 @@ impl<'a> Scene<'a> {
         }
         verdict.must_be_clean(ENOUGH)?;
         ensure!(verdict.unknown == 0, "something was never answered: {verdict}");
-        let errors = cluster.errors()?;
+        let mut errors = cluster.errors()?;
+        // The library that speaks with RabbitMQ takes the end of a connection for an error.
+        errors.retain(|line| !line.contains("\"target\":\"lapin::"));
         ensure!(
             errors.is_empty(),
             "{} errors were logged: {:#?}",
