@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::Context as _;
-use chassis::{lifecycle::Lifecycle, telemetry::TelemetrySettings};
+use chassis::{lifecycle::Lifecycle, postgres, telemetry::TelemetrySettings};
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -50,6 +50,9 @@ enum RelayCommand {
         /// The service's own database.
         #[arg(long, env = "ACTIVITY_DATABASE_URL", hide_env_values = true)]
         database_url: SecretString,
+        /// Its other servers, separated by commas: the primary may be one of them.
+        #[arg(long, env = "ACTIVITY_REPLICA_URLS", hide_env_values = true, value_delimiter = ',')]
+        replica_urls: Vec<SecretString>,
     },
 }
 
@@ -65,7 +68,9 @@ impl Cli {
                 chassis::admin::healthcheck(admin_listen).await.map_err(anyhow::Error::from)
             }
             Command::CheckConfig(settings) => Config::try_from(*settings).map(drop).map_err(Into::into),
-            Command::Relay(RelayCommand::Reset { database_url }) => reset(&database_url).await,
+            Command::Relay(RelayCommand::Reset { database_url, replica_urls }) => {
+                reset(&database_url, replica_urls).await
+            }
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
@@ -105,8 +110,12 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn reset(database_url: &SecretString) -> anyhow::Result<()> {
-    relay::reset(chassis::postgres::connect(database_url, &[], 1)?).await?;
+async fn reset(database_url: &SecretString, replica_urls: Vec<SecretString>) -> anyhow::Result<()> {
+    let replicas =
+        postgres::replicas(replica_urls).context("ACTIVITY_REPLICA_URLS: not addresses of PostgreSQL")?;
+    let pool = postgres::connect(database_url, &replicas, 1)?;
+    pool.look().await;
+    relay::reset(pool).await?;
     tracing::info!("position and followers of the relay are forgotten");
     Ok(())
 }

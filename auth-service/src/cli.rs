@@ -98,7 +98,9 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
 
 async fn rotate_keys(settings: Settings, revoke: bool) -> anyhow::Result<()> {
     let config = Config::try_from(settings)?;
-    let rotation = app::rotation(&config, app::pool(&config)?)?;
+    let pool = app::pool(&config)?;
+    pool.look().await;
+    let rotation = app::rotation(&config, pool)?;
     let kid = if revoke { rotation.revoke().await? } else { rotation.rotate().await? };
     println!("{kid}");
     Ok(())

@@ -19,7 +19,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tower::{Service, ServiceExt as _};
 
@@ -146,11 +146,13 @@ where
         let watcher = graceful.watcher();
         let (acceptor, draining) = (acceptor.clone(), lifecycle.clone());
         tokio::spawn(async move {
+            // One time for the handshake and the first words together.
+            let by = Instant::now() + limits.header_timeout;
             let shaken = tokio::select! {
                 // Without TLS there is nothing to wait for.
                 biased;
-                shaken = timeout(limits.header_timeout, acceptor.accept(stream)) => shaken,
-                () = stop_accepting(draining) => return,
+                shaken = timeout_at(by, acceptor.accept(stream)) => shaken,
+                () = stop_accepting(draining, limits.serve_while_draining) => return,
             };
             let stream = match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(stream) => stream,
@@ -166,7 +168,7 @@ where
             // from the first bytes: a peer that sends none, or half a preface, is ours to end.
             let ended = tokio::select! {
                 ended = &mut connection => Some(ended),
-                first = timeout(limits.header_timeout, spoken.notified()) => {
+                first = timeout_at(by, spoken.notified()) => {
                     if first.is_ok() { Some(connection.await) } else { None }
                 }
             };

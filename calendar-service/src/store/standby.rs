@@ -4,7 +4,8 @@
 //! A read begins on the primary, which says whether the reader is a member and
 //! how far the calendar's log is by now. A standby that has replayed that far has all of
 //! it, for a change and its place in the log are one transaction, and those of one
-//! calendar commit in order. It is asked so first, and then for the rows, over the same
+//! calendar commit in order. One thing is later than its place: the names of somebody who
+//! left are taken out of their events by the outbox, some at a time. It is asked so first, and then for the rows, over the same
 //! connection: a standby only goes forward. Everything else falls back to the primary.
 
 use std::time::Duration;

@@ -81,8 +81,9 @@ impl Pool {
         self.shared.fleet.as_ref().map(Fleet::state)
     }
 
-    /// Finds the primary now, where several servers are given.
-    pub(super) async fn look(&self) {
+    /// Finds the primary now, where several servers are given: for commands, which
+    /// follow nobody; a pool that has not looked lets nobody in.
+    pub async fn look(&self) {
         let Some(fleet) = &self.shared.fleet else { return };
         if let Some(old) = fleet.look(&self.shared.current).await {
             // Whoever waits for one of its connections hears at once that it is closed.

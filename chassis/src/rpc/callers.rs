@@ -31,20 +31,25 @@ pub(crate) struct Vouched;
 
 /// Puts [`Guarded`] around a gRPC server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CallersLayer(pub(super) Callers);
+pub(super) struct CallersLayer {
+    pub(super) callers: Callers,
+    /// Whether callers must show a certificate.
+    pub(super) mutual: bool,
+}
 
 /// A gRPC server that looks at its callers' certificates.
 #[derive(Clone, Debug)]
 pub(super) struct Guarded<S> {
     inner: S,
     callers: Callers,
+    mutual: bool,
 }
 
 impl<S> Layer<S> for CallersLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, callers: self.0 }
+        Guarded { inner, callers: self.callers, mutual: self.mutual }
     }
 }
 
@@ -61,9 +66,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        // None at all: this listener speaks without TLS, and internal methods want the service token.
-        if let Some(Some(names)) = request.extensions().get::<Option<PeerNames>>() {
-            if !may_call(self.callers, request.uri().path(), names) {
+        // Without TLS there are no names, and internal methods want the service token.
+        if self.mutual {
+            let names = request.extensions().get::<Option<PeerNames>>().and_then(Option::as_ref);
+            if !names.is_some_and(|names| may_call(self.callers, request.uri().path(), names)) {
                 // One of the operator's own certificates: a mistake in the table, or a stolen one.
                 tracing::error!(?names, method = request.uri().path(), "a caller may not call this method");
                 let refusal = Status::permission_denied("this certificate may not call this method");

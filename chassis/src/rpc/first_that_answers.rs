@@ -69,22 +69,16 @@ async fn connect(targets: &Targets, way: &Way) -> io::Result<Stream> {
     }
     addresses.shuffle(&mut rand::rng());
     for address in addresses {
-        let tcp = match timeout(EACH, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => tcp,
-            Ok(Err(error)) => {
-                last = error;
-                continue;
-            }
-            Err(_) => {
-                last = io::ErrorKind::TimedOut.into();
-                continue;
-            }
-        };
-        tcp.set_nodelay(true)?;
-        match way.through(tcp).await {
+        // The handshake too: a process that was stopped still accepts.
+        let connecting = timeout(EACH, async {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            way.through(tcp).await
+        });
+        match connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => return Ok(stream),
             Err(error) => {
-                tracing::warn!(%address, ?way, %error, "an instance is not who it should be");
+                tracing::debug!(%address, ?way, %error, "an instance does not answer, or is not who it should be");
                 last = error;
             }
         }

@@ -117,7 +117,7 @@ pub async fn serve_guarded(
     let stop = lifecycle.clone();
     let serving = Server::builder()
         .layer(ObserveLayer { service })
-        .layer(CallersLayer(guard.callers))
+        .layer(CallersLayer { callers: guard.callers, mutual: guard.acceptor.is_tls() })
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .max_concurrent_streams(Some(1024))

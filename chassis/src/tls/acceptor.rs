@@ -23,6 +23,11 @@ pub struct Acceptor {
 // === impl Acceptor ===
 
 impl Acceptor {
+    /// Whether it speaks TLS.
+    pub const fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Without TLS.
     pub fn plain() -> Self {
         Self::default()

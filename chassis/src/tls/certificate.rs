@@ -21,7 +21,10 @@ use super::{
     file::{File, InvalidTls},
     validity::not_after,
 };
-use crate::lifecycle::Lifecycle;
+use crate::{
+    clock::{Clock as _, SystemClock},
+    lifecycle::Lifecycle,
+};
 
 /// From one look at the files to the next. Their content, not their times: a
 /// link that is turned elsewhere, as Kubernetes does it, is a change too.
@@ -67,6 +70,9 @@ impl Certificate {
         let chain = self.chain.certificates()?;
         if chain == self.now().cert {
             return Ok(false);
+        }
+        if chain.first().and_then(not_after).is_some_and(|end| end <= SystemClock.now().as_second()) {
+            return Err(self.chain.refuse("has expired"));
         }
         let renewed = Arc::new(pair(chain, &self.key)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;

@@ -44,12 +44,14 @@ pub(super) async fn splice(client: End, service: End) -> io::Result<()> {
     let down = carry(from_service, service_in, client_out);
     tokio::pin!(up, down);
     // Whichever ends first, the rest of the other direction is not waited for
-    // without end: a peer that vanished never says its last. A side that broke
-    // ends the other one at once, who would wait for an answer that never comes.
+    // without end: a peer that vanished never says its last. A service that broke
+    // ends its client at once, who would wait for an answer that never comes; a
+    // service that takes nothing more may still have said something.
     let other = tokio::select! {
         ended = &mut up => {
+            let rest = timeout(LINGER, down).await;
             ended?;
-            timeout(LINGER, down).await
+            rest
         }
         ended = &mut down => {
             ended?;

@@ -25,8 +25,10 @@ use crate::{
 
 /// From the beginning again after this …
 const WHOLE: Duration = Duration::from_millis(500);
-/// … or, where that takes long, after so many times as long.
+/// … or, where that takes long, after so many times as long …
 const REST: u32 = 20;
+/// … but never later: what another instance had locked and let go of is late by that.
+const LATEST: Duration = Duration::from_secs(1);
 /// More lanes are not remembered: then every look begins at the oldest row.
 const MOST_LANES: usize = 256;
 /// A row that is due at once may be committed, and so be seen, so long after its time.
@@ -91,7 +93,8 @@ impl Survey {
     /// What came of it. True: everything that is due was claimed, or belongs to lanes that are full.
     pub(super) fn learn(&mut self, order: &ClaimOrder, claim: &Claim, begun: Instant) -> bool {
         if order.since.is_none() {
-            self.next_whole = Some(claim.heard + WHOLE.max(claim.heard.duration_since(begun) * REST));
+            self.next_whole =
+                Some(claim.heard + WHOLE.max(claim.heard.duration_since(begun) * REST).min(LATEST));
         }
         // With room for all of them together; else what was not taken is not told from what is not there.
         let is_cut = claim.works.len() >= order.total;
@@ -115,7 +118,7 @@ impl Survey {
             self.waiting.extend(full.cloned());
             self.since = claim.now.saturating_sub(UNSEEN).ok();
         } else if order.since.is_none() {
-            // It has not come to its end: the next one goes on from there.
+            // It has not come to its end: the next one begins at the oldest again.
             self.since = None;
         }
         if self.waiting.len() > MOST_LANES {
