@@ -192,7 +192,7 @@ mod tests {
         let (watched, gone) = tokio::sync::oneshot::channel::<()>();
         lifecycle.accompany(async move {
             let _watched = watched;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         lifecycle.spawn(sleep(Duration::from_secs(3)));
         lifecycle.drain();
