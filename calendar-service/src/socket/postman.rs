@@ -43,11 +43,19 @@ struct Postman {
     hub: Arc<Hub>,
     /// The seq up to which the inbox of each connected account was told here.
     told: HashMap<Uuid, i64>,
-    /// Accounts that are to be greeted, and since when.
-    came: HashMap<Uuid, Instant>,
+    /// Accounts that are to be greeted.
+    came: HashMap<Uuid, Came>,
     /// Entries that were told and are not marked so yet.
     unmarked: Vec<(Uuid, i64)>,
     recent: Recent,
+}
+
+/// An account whose first socket came.
+#[derive(Clone, Copy)]
+struct Came {
+    at: Instant,
+    /// The seq up to which it was told from here, before that or since.
+    told: i64,
 }
 
 /// Runs until the process drains and the last socket is gone.
@@ -86,11 +94,11 @@ impl Postman {
     /// found by the next look.
     async fn work(&mut self, round: Round) -> Result<(), Fault> {
         let Round { came, called, reminders, look } = round;
-        for account in came.keys() {
-            // What was known is of sockets that are gone.
-            self.told.remove(account);
+        for (account, at) in came {
+            // What was known is of sockets that are gone, or told this one too.
+            let told = self.told.remove(&account).or(self.came.get(&account).map(|came| came.told));
+            self.came.insert(account, Came { at, told: told.unwrap_or(0) });
         }
-        self.came.extend(came);
         self.settle().await?;
         self.recent.settle(&self.hub).await?;
         for id in reminders {
@@ -103,7 +111,7 @@ impl Postman {
             self.told.retain(|account, _| online.contains(account));
             self.came.retain(|account, _| online.contains(account));
             for account in online.into_iter().filter(|account| !self.told.contains_key(account)) {
-                self.came.entry(account).or_insert_with(Instant::now);
+                self.came.entry(account).or_insert_with(|| Came { at: Instant::now(), told: 0 });
             }
             behind = self.behind().await?;
             self.recent.look(&self.hub).await?;
@@ -147,6 +155,9 @@ impl Postman {
             // What came since is read on from there.
             untold.retain(|entry| last.get(&entry.account_id).is_some_and(|last| entry.seq <= *last));
             let told = self.hand(&untold);
+            for entry in &untold {
+                self.came.entry(entry.account_id).and_modify(|came| came.told = came.told.max(entry.seq));
+            }
             waiting.retain(|account| told.get(account).is_some_and(|told| *told >= PAGE as usize));
             self.settle().await?;
         }
@@ -158,7 +169,8 @@ impl Postman {
         self.recent.greet(&hub, accounts).await
     }
 
-    /// What other instances told these accounts, and marked, after their sockets came here.
+    /// What other instances told these accounts, and marked, after their sockets came
+    /// here; what was told from here they have heard.
     async fn told_meanwhile(
         &self,
         accounts: &[Uuid],
@@ -166,7 +178,7 @@ impl Postman {
     ) -> Result<Vec<InboxEntry>, Fault> {
         let came = accounts.iter().filter_map(|account| {
             let (last, came) = (last.get(account)?, self.came.get(account)?);
-            Some((*account, last - MEANWHILE, came.elapsed()))
+            Some((*account, came.told.max(last - MEANWHILE), came.at.elapsed()))
         });
         in_time(self.hub.service.store.told_lately(&came.collect::<Vec<_>>())).await
     }
