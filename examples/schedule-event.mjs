@@ -14,10 +14,12 @@ function nextMinute() {
 }
 
 const socket = await connect();
+let mine;
 const heard = new Promise((resolve) => {
   socket.on("eventReminder", (reminder) => {
-    console.log("Time is up:", JSON.stringify(reminder));
-    resolve(reminder);
+    const isMine = reminder._id === mine?._id;
+    console.log(isMine ? "Time is up:" : "Another one:", JSON.stringify(reminder));
+    if (isMine) resolve();
   });
 });
 try {
@@ -31,7 +33,8 @@ try {
     // A reminder of a room is heard by who is in the room.
     socket.emit("join_calendar", { calendar_name: data.calendar_name });
   }
-  console.log("Scheduled:", JSON.stringify(await ask(socket, "scheduleEvent", data)));
+  mine = await ask(socket, "scheduleEvent", data);
+  console.log("Scheduled:", JSON.stringify(mine));
   await heard;
 } catch (error) {
   console.error(`refused: ${error.message}`);

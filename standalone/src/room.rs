@@ -59,7 +59,7 @@ impl RoomSettings {
     }
 }
 
-/// Stays in the room until the server closes the connection.
+/// Stays in the room until the server closes the connection, or does not let it in.
 pub async fn enter(settings: &RoomSettings) -> anyhow::Result<()> {
     let mut socket = connect(settings).await?;
     socket.send(Message::text(settings.join().to_string())).await?;
@@ -68,7 +68,12 @@ pub async fn enter(settings: &RoomSettings) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             frame = socket.next() => match frame.transpose()? {
-                Some(Message::Text(text)) => print_line(&text),
+                Some(Message::Text(text)) => {
+                    print_line(&text);
+                    if let Some(code) = refused(&text) {
+                        bail!("cannot join {}: {code}", settings.calendar);
+                    }
+                }
                 Some(Message::Close(reason)) => bail!("the server closed the connection: {}", Reason(reason)),
                 Some(_) => {}
                 None => bail!("the connection is gone"),
@@ -99,6 +104,13 @@ async fn connect(settings: &RoomSettings) -> anyhow::Result<WebSocketStream<TcpS
         }
         Err(failure) => Err(failure.into()),
     }
+}
+
+/// The code of the answer that refuses the join.
+fn refused(frame: &str) -> Option<String> {
+    let frame: Value = serde_json::from_str(frame).ok()?;
+    let is_refusal = frame["type"] == "ack" && frame["id"] == "join" && frame["ok"] == false;
+    is_refusal.then(|| frame["code"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Frames are what this program is for: they go to stdout, one a line.
@@ -143,6 +155,19 @@ mod tests {
         settings.last_seq = Some(0);
         assert_eq!(settings.join()["calendar_password"], "dinner");
         assert_eq!(settings.join()["last_seq"], 0);
+    }
+
+    #[test]
+    fn only_a_refused_join_ends_it() {
+        let refusal = r#"{"type":"ack","id":"join","ok":false,"code":"wrong_password"}"#;
+        assert_eq!(refused(refusal).as_deref(), Some("wrong_password"));
+        for other in [
+            r#"{"type":"ack","id":"join","ok":true}"#,
+            r#"{"type":"ack","id":1,"ok":false,"code":"too_long"}"#,
+            r#"{"type":"error","code":"too_long"}"#,
+        ] {
+            assert_eq!(refused(other), None, "{other}");
+        }
     }
 
     #[test]

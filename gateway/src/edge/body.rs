@@ -21,8 +21,8 @@ pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 /// A JSON body of at most 256 KiB, read into `T`.
 ///
 /// Answers 400 `invalid` with the field named, 408, 413 or 415. A missing
-/// `content-type` is taken for JSON; `application/json` and `application/*+json`
-/// (merge patch) are JSON; anything else is 415. Unknown fields are ignored
+/// `content-type` is taken for JSON, as are `application/json` and
+/// `application/merge-patch+json`; anything else is 415. Unknown fields are ignored
 /// where `T` does not say otherwise (CONTRACTS, General).
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
@@ -60,7 +60,8 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 /// Whether a body is JSON, or does not say what it is.
 pub fn is_json(headers: &HeaderMap) -> bool {
     let Some(essence) = media_type(headers) else { return true };
-    essence.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+    // Not every `+json`: a JSON Patch is another thing than a merge patch.
+    matches!(essence.as_ref(), "application/json" | "application/merge-patch+json")
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {
@@ -155,6 +156,7 @@ mod tests {
             ("application/x-www-form-urlencoded", 415),
             ("text/plain", 415),
             ("application/jsonp", 415),
+            ("application/json-patch+json", 415),
         ] {
             let request = http::Request::builder().header(header::CONTENT_TYPE, kind);
             assert_eq!(status_of(request, body).await, status, "{kind}");
