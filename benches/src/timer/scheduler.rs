@@ -6,17 +6,24 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     account::Account,
-    http_client::{HttpClient, post},
+    http_client::{HttpClient, get, post},
     load::Caller,
 };
+
+/// Until the gateway has found a service that was just started.
+const FOUND_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(50);
 
 /// One connection that sets the same timer again and again.
 #[derive(Debug)]
@@ -32,7 +39,15 @@ impl Scheduler {
     pub async fn connect(gateway: SocketAddr, account: &Account, seconds: u64, url: &str) -> Result<Self> {
         let timer = json!({ "seconds": seconds, "url": url });
         let request = post("/timers", Some(account.token.expose()), &timer.to_string());
-        Ok(Self { client: HttpClient::connect(gateway).await?, request })
+        let mut client = HttpClient::connect(gateway).await?;
+        let found = async {
+            while client.call(&get("/timers", account.token.expose())).await?.status != 200 {
+                sleep(POLL).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(FOUND_WITHIN, found).await.context("the gateway does not find the durable clock")??;
+        Ok(Self { client, request })
     }
 }
 

@@ -90,6 +90,11 @@ impl Survey {
         }
     }
 
+    /// Whether a lane that has more due may take some of it now.
+    pub(super) fn can_go_on(&self, room: &Room) -> bool {
+        room.total > 0 && self.waiting.iter().any(|lane| !room.busy.contains(lane))
+    }
+
     /// What came of it. True: everything that is due was claimed, or belongs to lanes that are full.
     pub(super) fn learn(&mut self, order: &ClaimOrder, claim: &Claim, begun: Instant) -> bool {
         if order.since.is_none() {

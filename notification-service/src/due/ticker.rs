@@ -110,13 +110,16 @@ impl Ticker {
             let done: Vec<_> = claim.works.iter().map(worker::as_if_done).collect();
             in_time(self.store.record(&done)).await?;
         }
+        let claimed = !claim.works.is_empty();
         for work in claim.works {
             self.flight.take(&work);
             let handlers = Arc::clone(&self.handlers);
             let (flight, reports) = (Arc::clone(&self.flight), self.reports.clone());
             deliveries.spawn(worker::deliver(work, handlers, flight, reports));
         }
-        Ok(if all { Next::Rest } else { Next::Turn })
+        // A lane that emptied while its claim was made says nothing: it was never full.
+        let goes_on = claimed && survey.can_go_on(&self.flight.room());
+        Ok(if all && !goes_on { Next::Rest } else { Next::Turn })
     }
 
     /// Waits until there may be something to claim.
