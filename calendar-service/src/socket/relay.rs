@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::broadcast::error::RecvError,
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 use uuid::Uuid;
 
@@ -25,9 +25,9 @@ const ROOMS: usize = 5_000;
 /// Runs until the process drains and the last socket is gone.
 pub(super) async fn relay(hub: Arc<Hub>) {
     let mut feed = hub.service.bus.subscribe();
-    let mut ticks = interval(hub.limits.look_often);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looked = Instant::now();
+    let mut ticks = interval_at(looked + hub.limits.look_often, hub.limits.look_often);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first look, at once: what was committed before this instance listened.
     let (mut missed, mut may_look) = (true, looked);
     loop {
