@@ -146,12 +146,15 @@ impl Postman {
         let hub = Arc::clone(&self.hub);
         let store = &hub.service.store;
         let last: HashMap<_, _> = in_time(store.inbox_seqs(accounts)).await?.into_iter().collect();
-        let mut meanwhile = self.told_meanwhile(accounts, &last).await?;
-        let mut waiting = accounts.to_vec();
+        let (mut waiting, mut first) = (accounts.to_vec(), true);
         while !waiting.is_empty() {
             let mut untold = in_time(store.untold(&waiting, PAGE)).await?;
-            untold.append(&mut meanwhile);
-            untold.sort_unstable_by_key(|entry| (entry.account_id, entry.seq));
+            if std::mem::take(&mut first) {
+                // Asked second: what somebody marks between the two questions is in one of them, or both.
+                untold.extend(self.told_meanwhile(accounts, &last).await?);
+                untold.sort_unstable_by_key(|entry| (entry.account_id, entry.seq));
+                untold.dedup_by_key(|entry| (entry.account_id, entry.seq));
+            }
             // What came since is read on from there.
             untold.retain(|entry| last.get(&entry.account_id).is_some_and(|last| entry.seq <= *last));
             let told = self.hand(&untold);

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{
     client::{Client, SOON},
     house::{House, Person, Plan},
+    instances::until,
     socket_io_client::SocketIoClient,
 };
 
@@ -46,14 +47,11 @@ async fn who_does_not_answer_a_ping_is_gone(pool: PgPool) {
     let ann = Person::new("ann");
     let mut alive = house.connect(&ann).await;
     let _silent = house.connect(&Person::new("bob")).await;
-    let only_one_is_left = async {
-        while house.sockets.count() > 1 {
-            // Answers pings while it reads.
-            alive.heard(&[]).await;
-            tokio::time::sleep(Duration::from_millis(60)).await;
-        }
-    };
-    timeout(SOON, only_one_is_left).await.unwrap();
+    tokio::select! {
+        // Answers pings while it reads.
+        code = alive.end() => panic!("who answers was closed with {code}"),
+        () = until("only one is left", async || house.sockets.count() == 1) => {}
+    }
 }
 
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
