@@ -7,6 +7,7 @@ cd "$root"
 
 program=$1
 shift
+ensure compiler
 need_cargo
 ensure postgres redis
 # The queries are checked against the committed metadata: a build needs no database.

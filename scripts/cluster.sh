@@ -47,6 +47,7 @@ build() {
         binaries=$(cd "$CLUSTER_BINARIES" && pwd)
         return 0
     fi
+    ensure compiler
     need_cargo
     say "building for release: ten minutes the first time on two cores"
     SQLX_OFFLINE=true cargo build --release --locked --bins $(printf -- '-p %s ' $(column 2))

@@ -5,6 +5,7 @@ set -euo pipefail
 . "$root/scripts/packages.sh"
 cd "$root"
 
+ensure compiler
 need_cargo
 # A server given by URL needs no programs here.
 for name in AUTH CALENDAR NOTIFICATION ACTIVITY; do

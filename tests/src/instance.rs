@@ -6,23 +6,18 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::Stdio,
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tokio::process::{Child, Command};
 
 use crate::{
     door::Door,
     folder, ports,
-    program::binary,
+    program::{binary, ready},
     services::{Addresses, Service},
     settings::Variables,
-    wait::until_within,
 };
-
-/// A debug build starts within this, on a busy machine.
-const START: Duration = Duration::from_secs(30);
 
 /// The program, running or not; its addresses and its log stay.
 #[derive(Debug)]
@@ -70,21 +65,7 @@ impl Instance {
             .kill_on_drop(true)
             .spawn()?;
         let child = self.child.insert(child);
-        let operator = Door::new(self.admin)?;
-        let mut answer = String::new();
-        let ready = until_within(START, "readiness", async || {
-            if let Ok(Some(status)) = child.try_wait() {
-                return Some(Err(status));
-            }
-            let asked = operator.get("/readyz").await.ok()?;
-            answer = asked.text;
-            (asked.status == 200).then_some(Ok(()))
-        });
-        match ready.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(status)) => bail!("ended with {status}; see {}", self.log.display()),
-            Err(error) => Err(error.context(format!("{answer}; see {}", self.log.display()))),
-        }
+        ready(child, &Door::new(self.admin)?, &self.log).await
     }
 
     /// SIGKILL, waited for.

@@ -118,20 +118,7 @@ impl Program {
     pub async fn ready(&mut self) -> Result<()> {
         let operator = self.operator()?;
         let child = self.child.as_mut().context("does not run")?;
-        let mut answer = String::new();
-        let ready = until_within(START, "readiness", async || {
-            if let Ok(Some(status)) = child.try_wait() {
-                return Some(Err(status));
-            }
-            let asked = operator.get("/readyz").await.ok()?;
-            answer = asked.text;
-            (asked.status == 200).then_some(Ok(()))
-        });
-        match ready.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(status)) => bail!("ended with {status}; see {}", self.log.display()),
-            Err(error) => Err(error.context(format!("{answer}; see {}", self.log.display()))),
-        }
+        ready(child, &operator, &self.log).await
     }
 
     /// Where clients go in.
@@ -232,6 +219,24 @@ impl Drop for Program {
         if let Some(pid) = pid {
             let _ = kill_process(pid, Signal::QUIT);
         }
+    }
+}
+
+/// Waits until a program says to its operator that it is ready, as long as it runs.
+pub(crate) async fn ready(child: &mut Child, operator: &Door, log: &Path) -> Result<()> {
+    let mut answer = String::new();
+    let ready = until_within(START, "readiness", async || {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(Err(status));
+        }
+        let asked = operator.get("/readyz").await.ok()?;
+        answer = asked.text;
+        (asked.status == 200).then_some(Ok(()))
+    });
+    match ready.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(status)) => bail!("ended with {status}; see {}", log.display()),
+        Err(error) => Err(error.context(format!("{answer}; see {}", log.display()))),
     }
 }
 
