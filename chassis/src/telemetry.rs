@@ -3,15 +3,16 @@
 //! Logs are JSON lines on stdout. Metrics carry `service` where they are
 //! counted and `instance` for the whole process.
 
+mod json;
 mod lines;
 mod meanings;
 
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
 
-use self::lines::Lines;
+use self::{json::JsonLine, lines::Lines};
 
 /// Seconds: from a cache hit to the edge deadline.
 const LATENCY_BUCKETS: &[f64] =
@@ -34,8 +35,7 @@ pub struct TelemetrySettings {
 /// changes nothing.
 pub fn init(settings: &TelemetrySettings) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::try_new(&settings.filter)?;
-    let logs =
-        tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let logs = tracing_subscriber::fmt().event_format(JsonLine).fmt_fields(JsonFields::new());
     let logs = logs.with_env_filter(filter);
     // An error means that a subscriber is installed already.
     let _ = match Lines::new(std::io::stdout()) {

@@ -51,11 +51,20 @@ impl Around for Record {
                 status,
                 took_us = took.as_micros() as u64,
                 client = %client,
-                version = ?begun.version,
+                version = version(begun.version),
                 "request"
             );
         }
         response
+    }
+}
+
+/// HTTP's versions as they are written (RFC 9110, section 2.5).
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
     }
 }
 
