@@ -1,6 +1,7 @@
 //! gRPC as every service speaks it: one way to serve, to answer, to call.
 
 mod callers;
+mod calls;
 mod client;
 mod first_that_answers;
 mod observe;

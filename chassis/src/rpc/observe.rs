@@ -14,6 +14,8 @@ use tonic::Code;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use super::calls::{Calls, Method};
+
 /// Metadata key and HTTP header of the request id.
 pub const REQUEST_ID: &str = "x-request-id";
 const GRPC_STATUS: &str = "grpc-status";
@@ -39,23 +41,28 @@ pub async fn with_request_id<T>(id: Arc<str>, task: impl Future<Output = T>) -> 
 }
 
 /// Puts [`Observed`] around a gRPC server.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ObserveLayer {
-    pub(super) service: &'static str,
-}
+#[derive(Clone, Debug)]
+pub(super) struct ObserveLayer(Arc<Calls>);
 
 /// A gRPC server whose calls are logged and counted.
 #[derive(Clone, Debug)]
 pub(super) struct Observed<S> {
     inner: S,
-    service: &'static str,
+    calls: Arc<Calls>,
+}
+
+impl ObserveLayer {
+    /// For the calls that this service answers.
+    pub(super) fn new(service: &'static str) -> Self {
+        Self(Arc::new(Calls::new(service)))
+    }
 }
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observed<S>;
 
     fn layer(&self, inner: S) -> Observed<S> {
-        Observed { inner, service: self.service }
+        Observed { inner, calls: Arc::clone(&self.0) }
     }
 }
 
@@ -74,21 +81,18 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let service = self.service;
         let id: Arc<str> = match request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()) {
             Some(id) => id.into(),
             None => uuid::Uuid::now_v7().to_string().into(),
         };
-        let method = method_label(request.uri().path());
-        let span = tracing::info_span!("rpc", service, %method, request_id = %id);
+        let calls = Arc::clone(&self.calls);
+        let (service, method) = (calls.service(), Method::at(request.uri().path()));
+        let span = tracing::info_span!("rpc", service, method = method.label(), request_id = &*id);
         let answer = self.inner.call(request);
         async move {
             let started = Instant::now();
             let response = SERVICE.scope(service, with_request_id(id, answer)).await;
-            let code = code_label(&response);
-            let labels = [("service", service.to_owned()), ("method", method), ("code", code)];
-            metrics::counter!("grpc_server_handled_total", &labels).increment(1);
-            metrics::histogram!("grpc_server_handling_seconds", &labels[..2]).record(started.elapsed());
+            calls.record(method, code(&response), started.elapsed());
             response
         }
         .instrument(span)
@@ -96,22 +100,12 @@ where
     }
 }
 
-/// The status by its name. A refusal has it in the headers; what has none there
-/// has begun to send an answer.
-fn code_label<B, E>(response: &Result<Response<B>, E>) -> String {
-    let code = match response {
+/// A refusal has its status in the headers; what has none there has begun to send an answer.
+fn code<B, E>(response: &Result<Response<B>, E>) -> Code {
+    match response {
         Ok(response) => {
             response.headers().get(GRPC_STATUS).map_or(Code::Ok, |it| Code::from_bytes(it.as_bytes()))
         }
         Err(_) => Code::Internal,
-    };
-    format!("{code:?}")
-}
-
-/// `/auth.v1.AuthService/Login` → `auth.v1.AuthService/Login`; anything that is
-/// not of that form is one label, so that strangers cannot make up series.
-fn method_label(path: &str) -> String {
-    let path = path.trim_start_matches('/');
-    let known = proto::METHODS.binary_search(&path).is_ok();
-    if known { path.to_owned() } else { "unknown".to_owned() }
+    }
 }

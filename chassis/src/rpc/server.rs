@@ -116,7 +116,7 @@ pub async fn serve_guarded(
     }
     let stop = lifecycle.clone();
     let serving = Server::builder()
-        .layer(ObserveLayer { service })
+        .layer(ObserveLayer::new(service))
         .layer(CallersLayer { callers: guard.callers, mutual: guard.acceptor.is_tls() })
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
