@@ -3,6 +3,7 @@
 mod callers;
 mod calls;
 mod client;
+mod credentials;
 mod first_that_answers;
 mod observe;
 mod server;
@@ -12,6 +13,7 @@ pub(crate) use self::callers::Vouched;
 pub use self::{
     callers::Callers,
     client::{authorize, channel, channel_on, outbound},
+    credentials::{TOKEN, shows_token, token_value},
     observe::{REQUEST_ID, current_request_id, with_request_id},
     server::{Caller, Guard, answer, serve, serve_guarded},
     targets::{InvalidTarget, Target, Targets},

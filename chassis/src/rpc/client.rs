@@ -9,6 +9,7 @@ use tonic::{
 };
 
 use super::{
+    credentials::{TOKEN, token_value},
     first_that_answers::FirstThatAnswers,
     observe::{REQUEST_ID, current_request_id},
     targets::Targets,
@@ -49,9 +50,8 @@ pub fn outbound<T>(message: T, token: &ServiceToken) -> Request<T> {
 /// A request in the name of a person: their token, deadline, request id.
 pub fn authorize<T>(message: T, token: &BearerToken) -> Request<T> {
     let mut request = bounded(message);
-    if let Ok(mut value) = format!("Bearer {}", token.expose()).parse::<tonic::metadata::MetadataValue<_>>() {
-        value.set_sensitive(true);
-        request.metadata_mut().insert("authorization", value);
+    if let Some(value) = token_value(token) {
+        request.metadata_mut().insert(TOKEN, value);
     }
     request
 }

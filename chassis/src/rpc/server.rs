@@ -6,13 +6,13 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use tokio::{net::TcpListener, time::timeout};
 use tonic::{
     Request, Response, Status,
-    metadata::MetadataMap,
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
 
 use super::{
     callers::{Callers, CallersLayer},
+    credentials,
     observe::{self, ObserveLayer},
 };
 use crate::{
@@ -58,13 +58,8 @@ impl Caller {
 
     /// The caller, or `unauthenticated`.
     pub async fn identify<T>(&self, request: &Request<T>) -> Result<Identity, Fault> {
-        self.verifier.verify(bearer(request.metadata())?).await
+        self.verifier.verify(credentials::token(request.metadata())?).await
     }
-}
-
-fn bearer(metadata: &MetadataMap) -> Result<&str, Fault> {
-    let value = metadata.get("authorization").and_then(|value| value.to_str().ok());
-    value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Fault::of(Reason::Unauthenticated))
 }
 
 /// Runs a handler: bounded in time, and a panic costs this one call.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use chassis::tls::Way;
+use chassis::{rpc, tls::Way};
 use futures::{FutureExt as _, future::BoxFuture};
 use h2::{RecvStream, client::SendRequest};
 use http::{
@@ -118,6 +118,7 @@ impl Endpoint {
         let mut request = Request::new(());
         *request.method_mut() = head.method;
         *request.headers_mut() = head.headers;
+        choose_for_the_table(request.headers_mut());
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::NotTaken)?;
         *request.version_mut() = http::Version::HTTP_2;
         Ok(request)
@@ -140,6 +141,18 @@ impl Place for Endpoint {
 
     fn answers(&self) -> BoxFuture<'_, bool> {
         health::answers(self).boxed()
+    }
+}
+
+/// What HPACK keeps in the connection's table: the token, which comes again with
+/// every call of its session; not the request's id, which never does and would
+/// push the tokens out.
+fn choose_for_the_table(headers: &mut HeaderMap) {
+    if let Some(token) = headers.get_mut(rpc::TOKEN) {
+        token.set_sensitive(false);
+    }
+    if let Some(id) = headers.get_mut(rpc::REQUEST_ID) {
+        id.set_sensitive(true);
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a call onward carries of the request it belongs to.
 
-use chassis::tokens::Identity;
-use http::{HeaderMap, HeaderValue, header};
-use tonic::{Extensions, Request, metadata::MetadataMap};
+use chassis::{rpc, tokens::Identity};
+use http::HeaderMap;
+use tonic::{
+    Extensions, Request,
+    metadata::{AsciiMetadataValue, MetadataMap},
+};
 
 use crate::edge::request_id::{self, RequestId};
 
@@ -11,7 +14,7 @@ use crate::edge::request_id::{self, RequestId};
 #[derive(Clone, Debug)]
 pub struct Onward {
     request_id: RequestId,
-    authorization: Option<HeaderValue>,
+    token: Option<AsciiMetadataValue>,
 }
 
 // === impl Onward ===
@@ -19,22 +22,18 @@ pub struct Onward {
 impl Onward {
     /// For a request, in the name of its caller if it has one.
     pub fn new(request_id: RequestId, identity: Option<&Identity>) -> Self {
-        let bearer = |identity: &Identity| {
-            let text = format!("Bearer {}", identity.token.expose());
-            let mut value = HeaderValue::try_from(text).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        };
-        Self { request_id, authorization: identity.and_then(bearer) }
+        let token = identity.and_then(|identity| rpc::token_value(&identity.token));
+        Self { request_id, token }
     }
 
     /// A message with this metadata.
     pub fn request<T>(&self, message: T) -> Request<T> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(request_id::HEADER, self.request_id.as_value().clone());
-        if let Some(authorization) = &self.authorization {
-            headers.insert(header::AUTHORIZATION, authorization.clone());
+        let mut metadata = MetadataMap::from_headers(headers);
+        if let Some(token) = &self.token {
+            metadata.insert(rpc::TOKEN, token.clone());
         }
-        Request::from_parts(MetadataMap::from_headers(headers), Extensions::new(), message)
+        Request::from_parts(metadata, Extensions::new(), message)
     }
 }

@@ -55,7 +55,7 @@ impl ActivityService for Activity {
         &self,
         request: Request<RecordEventsRequest>,
     ) -> Result<Response<RecordEventsResponse>, Status> {
-        assert!(request.metadata().get("authorization").is_some(), "the caller's token goes on");
+        assert!(request.metadata().get(chassis::rpc::TOKEN).is_some(), "the caller's token goes on");
         if *self.away.lock().unwrap() {
             return Err(Fault::unavailable("the database").into());
         }

@@ -88,8 +88,7 @@ impl Auth {
 
     /// Whose token a request carries, by its session.
     fn caller<T>(request: &Request<T>) -> Result<Uuid, Status> {
-        let value = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let token = value.and_then(|value| value.strip_prefix("Bearer "));
+        let token = request.metadata().get(chassis::rpc::TOKEN).and_then(|value| value.to_str().ok());
         let claims =
             token.and_then(|token| token.split('.').nth(1)).ok_or(Fault::of(Reason::Unauthenticated))?;
         let json = URL_SAFE_NO_PAD.decode(claims).unwrap();

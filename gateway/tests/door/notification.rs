@@ -66,9 +66,9 @@ impl Notification {
         what: impl FnOnce(T) -> Asked,
         answer: A,
     ) -> Result<Response<A>, Status> {
-        let authorization = request.metadata().get("authorization");
-        let authorization = authorization.map(|value| value.to_str().unwrap().to_owned());
-        self.asked.lock().unwrap().push((what(request.into_inner()), authorization));
+        let token = request.metadata().get(chassis::rpc::TOKEN);
+        let token = token.map(|value| value.to_str().unwrap().to_owned());
+        self.asked.lock().unwrap().push((what(request.into_inner()), token));
         match self.refusal.lock().unwrap().take() {
             Some(reason) => Err(Fault::of(reason).into()),
             None => Ok(Response::new(answer)),

@@ -21,7 +21,8 @@ fn shown(token: &ServiceToken) -> String {
 async fn a_person_notifies_in_their_own_name() {
     let stack = Stack::start().await;
     let gateway = stack.gateway(&[]).await;
-    let bearer = format!("Bearer {}", stack.auth.person().token);
+    let token = stack.auth.person().token;
+    let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str())];
     let body = r#"{"username":"bob","message":"dinner","id":"n-1"}"#;
     let answer = gateway.client().send("POST", "/v1/notify", &headers, body).await;
@@ -32,7 +33,7 @@ async fn a_person_notifies_in_their_own_name() {
         id: "n-1".into(),
         ..NotifyRequest::default()
     };
-    assert_eq!(stack.notification.asked(), [(Asked::Notify(expected), Some(bearer.clone()))]);
+    assert_eq!(stack.notification.asked(), [(Asked::Notify(expected), Some(token))]);
     stack.notification.refuse(Reason::NotFound);
     assert_eq!(gateway.client().send("POST", "/v1/notify", &headers, body).await.status, 404);
 }

@@ -17,7 +17,8 @@ fn new() -> Asked {
 async fn a_timer_is_set_in_its_callers_name() {
     let stack = Stack::start().await;
     let gateway = stack.gateway(&[]).await;
-    let bearer = format!("Bearer {}", stack.auth.person().token);
+    let token = stack.auth.person().token;
+    let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str())];
     let id = &stack.notification.timer.timer_id;
     for prefix in ["", "/api"] {
@@ -25,7 +26,7 @@ async fn a_timer_is_set_in_its_callers_name() {
         assert_eq!(answer.status, 201, "{answer:?}");
         assert_eq!(answer.json(), json!({ "id": id, "time_left": 3601 }), "and nothing else");
         assert_eq!(answer.header("location"), Some(format!("{prefix}/timers/{id}").as_str()));
-        assert_eq!(stack.notification.asked(), [(new(), Some(bearer.clone()))]);
+        assert_eq!(stack.notification.asked(), [(new(), Some(token.clone()))]);
     }
 }
 
@@ -54,7 +55,8 @@ async fn the_field_at_fault_is_named_and_nobody_is_asked() {
 async fn a_timer_is_told_in_short_and_in_full() {
     let stack = Stack::start().await;
     let gateway = stack.gateway(&[]).await;
-    let bearer = format!("Bearer {}", stack.auth.person().token);
+    let token = stack.auth.person().token;
+    let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str())];
     let id = &stack.notification.timer.timer_id;
     let get = async |query: &str| gateway.client().get(&format!("/timers{query}"), &headers).await;
@@ -72,7 +74,7 @@ async fn a_timer_is_told_in_short_and_in_full() {
     let page = get("?state=waiting&limit=7&cursor=c").await.json();
     assert_eq!((&page["timers"][0]["id"], &page["next_cursor"]), (&json!(id), &json!("next")));
     let wanted = ListTimersRequest { state: "waiting".into(), limit: 7, cursor: "c".into() };
-    assert_eq!(stack.notification.asked().pop(), Some((Asked::ListTimers(wanted), Some(bearer.clone()))));
+    assert_eq!(stack.notification.asked().pop(), Some((Asked::ListTimers(wanted), Some(token.clone()))));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use chassis::{
     fault::Fault,
     idempotency::wire::{answer_once, key, visitor},
     postgres::probe,
-    rpc::{Caller, answer},
+    rpc::{Caller, answer, shows_token},
 };
 use proto::notification::v1::{
     CancelTimerRequest, CancelTimerResponse, CreateTimerRequest, GetTimerRequest, GetWebhookSecretRequest,
@@ -41,7 +41,7 @@ impl NotificationRpc {
 
     /// The caller's account; none where timers are public and nobody is named.
     async fn perhaps<T>(&self, request: &Request<T>) -> Result<Option<Uuid>, Fault> {
-        if self.service.timers_public && !request.metadata().contains_key("authorization") {
+        if self.service.timers_public && !shows_token(request.metadata()) {
             return Ok(None);
         }
         Ok(Some(self.caller.identify(request).await?.account_id))
