@@ -1,10 +1,10 @@
 # Two commands are all there is to know: `make run` and `make test`. The rest is for people who change things.
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster secrets certs test lint sqlx dashboards bench-gateway bench-rooms bench-logins bench-events bench-activity bench-relay bench-timers
+.PHONY: help run cluster secrets certs test lint sqlx dashboards bench-gateway bench-gateway-instructions bench-rooms bench-logins bench-events bench-activity bench-relay bench-timers
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-26s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start everything in one process (see docs/OPERATIONS.md for the settings)
 	@scripts/run.sh
@@ -32,6 +32,9 @@ dashboards: ## write grafana/dashboards/*.json anew, after a change to grafana/d
 
 bench-gateway: ## what the gateway costs a read (for all of these see docs/BENCHMARKS.md)
 	@scripts/bench.sh $@
+
+bench-gateway-instructions: ## the same in instructions, whatever else the machine does; needs valgrind
+	@scripts/bench.sh bench-gateway --instructions
 
 bench-rooms: ## what a delivery in a room costs, and an idle socket
 	@scripts/bench.sh $@

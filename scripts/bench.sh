@@ -10,6 +10,7 @@ shift
 ensure compiler
 need_cargo
 ensure postgres redis
+case " $* " in *" --instructions "*) ensure valgrind ;; esac
 # The queries are checked against the committed metadata: a build needs no database.
 case "$program" in
 bench-relay)

@@ -9,6 +9,7 @@ package() {
     case "$1:$2" in
     apt-get:postgres) echo postgresql ;;
     *:openssl) echo openssl ;;
+    *:valgrind) echo valgrind ;;
     apt-get:redis) echo redis-server ;;
     apt-get:rabbitmq) echo rabbitmq-server ;;
     apt-get:prometheus) echo prometheus ;;
@@ -76,6 +77,7 @@ present() {
     postgres) [ -n "$(postgres_programs)" ] ;;
     redis) have redis-server ;;
     openssl) have openssl ;;
+    valgrind) have valgrind && have callgrind_control ;;
     rabbitmq) [ -n "$(rabbitmq_programs)" ] ;;
     prometheus) have prometheus && have promtool ;;
     node) have node && have npm ;;

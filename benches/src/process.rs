@@ -25,6 +25,11 @@ impl Process {
         Self(pid)
     }
 
+    /// Its id.
+    pub const fn id(self) -> u32 {
+        self.0
+    }
+
     /// The one that asks.
     pub fn current() -> Self {
         Self(std::process::id())

@@ -61,6 +61,17 @@ impl Service {
         Self::start_one(name, name, folder, admin, settings)
     }
 
+    /// Likewise under another program, which is given its path and argument.
+    pub fn start_under(
+        wrapper: &[String],
+        name: &'static str,
+        folder: &Path,
+        admin: SocketAddr,
+        settings: &[(&str, String)],
+    ) -> Result<Self> {
+        Self::spawn(wrapper, (name, name), folder, admin, settings)
+    }
+
     /// Likewise one of several, whose log has the name `instance`.
     pub fn start_one(
         name: &'static str,
@@ -69,11 +80,23 @@ impl Service {
         admin: SocketAddr,
         settings: &[(&str, String)],
     ) -> Result<Self> {
+        Self::spawn(&[], (name, instance), folder, admin, settings)
+    }
+
+    fn spawn(
+        wrapper: &[String],
+        (name, instance): (&'static str, &str),
+        folder: &Path,
+        admin: SocketAddr,
+        settings: &[(&str, String)],
+    ) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name(name);
         let log = folder.join(format!("{instance}.log"));
         let output = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
-        let child = Command::new(&program)
-            .arg("serve")
+        let mut words = wrapper.iter().map(Path::new).chain([program.as_path(), Path::new("serve")]);
+        let first = words.next().context("nothing to start")?;
+        let child = Command::new(first)
+            .args(words)
             .env_clear()
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -81,7 +104,7 @@ impl Service {
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start {}: is it built?", program.display()))?;
+            .with_context(|| format!("cannot start {}: is it there?", first.display()))?;
         let pid = child.id().context("it ended at once")?;
         Ok(Self { name, child, process: Process::new(pid), admin, log })
     }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
 use crate::{
-    machine,
+    callgrind, machine,
     postgres::Postgres,
     process::Process,
     redis::Redis,
@@ -84,6 +84,15 @@ impl System {
 
     /// Likewise, with so many of calendar-service, and a Redis between several.
     pub async fn start_several(name: &str, instances: usize) -> Result<Self> {
+        Self::start_with(name, instances, false).await
+    }
+
+    /// Likewise, with a gateway whose instructions can be counted (see [`callgrind`]).
+    pub async fn start_counted(name: &str, instances: usize) -> Result<Self> {
+        Self::start_with(name, instances, true).await
+    }
+
+    async fn start_with(name: &str, instances: usize, counted: bool) -> Result<Self> {
         let descriptors = machine::raise_descriptors();
         let folder = folder()?.join(name);
         fs::create_dir_all(&folder)?;
@@ -160,7 +169,8 @@ impl System {
             let instance = format!("calendar-service-{number}");
             calendars.push(Service::start_one("calendar-service", &instance, &folder, *admin, &settings)?);
         }
-        let mut gateway = Service::start("gateway", &folder, gateway_admin, &gateway)?;
+        let wrapper = if counted { callgrind::wrapper(&folder) } else { Vec::new() };
+        let mut gateway = Service::start_under(&wrapper, "gateway", &folder, gateway_admin, &gateway)?;
         for service in [&mut auth].into_iter().chain(&mut calendars).chain([&mut gateway]) {
             service.ready().await?;
         }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Parser;
 use load_benches::{
     account::create_accounts,
+    callgrind,
     goal::{Goal, Goals},
     interrupt::or_interrupted,
     read::{Direct, ThroughGateway},
@@ -26,6 +27,9 @@ struct Settings {
     /// Instances of calendar-service behind it, beside one alone; 1 leaves that part out.
     #[arg(long, default_value_t = 8)]
     endpoints: usize,
+    /// Count the instructions of the gateway instead, under valgrind.
+    #[arg(long)]
+    instructions: bool,
 }
 
 /// Connections, with one request each.
@@ -37,6 +41,9 @@ async fn main() -> Result<()> {
 }
 
 async fn run(settings: Settings) -> Result<()> {
+    if settings.instructions {
+        return count(&settings).await;
+    }
     let mut goals = Goals::new();
     let one = measure(&settings, 1, &mut goals).await?;
     if settings.endpoints > 1 {
@@ -52,6 +59,43 @@ async fn run(settings: Settings) -> Result<()> {
     }
     goals.print();
     Ok(())
+}
+
+/// Prints the gateway's instructions for a request, with one instance behind it and with several.
+async fn count(settings: &Settings) -> Result<()> {
+    let mut goals = Goals::new();
+    let one = instructions(settings, 1).await?;
+    goals.note("instructions a request, 1 endpoint", "", one);
+    if settings.endpoints > 1 {
+        let many = instructions(settings, settings.endpoints).await?;
+        goals.note(&format!("instructions a request, {} endpoints", settings.endpoints), "", many);
+        let what = format!("instructions with {} endpoints of those with one", settings.endpoints);
+        goals.add(&what, "", Goal::AtMost(1.1), many / one);
+    }
+    goals.print();
+    Ok(())
+}
+
+/// The gateway's instructions for a request, [`AT_ONCE`] at most, with so many of calendar-service.
+async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
+    let time = Duration::from_secs(settings.seconds);
+    let system = System::start_counted("gateway", endpoints).await?;
+    let account = create_accounts(&system.auth_uri, "reader", 1).await?.remove(0);
+    account.create_calendar(&system.calendar_uri, "family").await?;
+    let [.., connections] = AT_ONCE;
+    let callers = ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
+    let callers = Trial::default().round(&system, callers, time).await?;
+    let mut trial = Trial::default();
+    let rounds = async {
+        let mut callers = callers;
+        for _ in 0..settings.rounds {
+            callers = trial.round(&system, callers, time).await?;
+        }
+        Ok(())
+    };
+    let (instructions, ()) = callgrind::count(system.gateway(), &system.folder, rounds).await?;
+    system.stop().await?;
+    Ok(instructions as f64 / trial.outcome.requests as f64)
 }
 
 /// Prints the table with so many of calendar-service behind the gateway, and
