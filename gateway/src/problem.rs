@@ -107,7 +107,7 @@ impl Problem {
         Self::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", title)
     }
 
-    /// 426: a socket route without `Upgrade: websocket`.
+    /// 426: a socket route without `Upgrade: websocket`, version 13.
     pub fn upgrade_required() -> Self {
         let title = "This is a WebSocket";
         Self::of_http(StatusCode::UPGRADE_REQUIRED, "upgrade_required", title)

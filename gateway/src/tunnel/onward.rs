@@ -49,6 +49,8 @@ pub(super) const POLL_ANSWER: &[HeaderName] =
 
 const GATEWAY_ID: HeaderName = HeaderName::from_static("x-gateway-id");
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("x-client-address");
+/// The one version of WebSocket there is.
+pub(super) const VERSION: HeaderValue = HeaderValue::from_static("13");
 /// A refusal is a short document.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 
@@ -72,6 +74,11 @@ pub(super) fn copy(from: &HeaderMap, to: &mut HeaderMap, listed: &[HeaderName]) 
 pub(super) fn is_websocket(request: &Request) -> bool {
     let upgrade = request.headers().get(header::UPGRADE).map(HeaderValue::as_bytes);
     request.method() == Method::GET && upgrade.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether it asks for the version that we speak (RFC 6455, section 4.4).
+pub(super) fn speaks_our_version(request: &Request) -> bool {
+    request.headers().get(header::SEC_WEBSOCKET_VERSION) == Some(&VERSION)
 }
 
 impl Tunnels {

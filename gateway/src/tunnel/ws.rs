@@ -32,9 +32,10 @@ pub(super) async fn ws(
         Some(caller) => Shown::Token(caller.identity.token),
         None => Shown::Ticket(ticket(request.uri().query())?),
     };
-    if !onward::is_websocket(&request) {
+    if !onward::is_websocket(&request) || !onward::speaks_our_version(&request) {
         let mut answer = Problem::upgrade_required().into_response();
         answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, onward::VERSION);
         return Ok(answer);
     }
     let mut place = app.tunnels.place()?;

@@ -77,6 +77,15 @@ async fn what_is_refused_before_the_upgrade() {
     }
     let plain = gateway.client().get("/ws", &[("Authorization", &good)]).await;
     assert_eq!((plain.status, plain.header("upgrade")), (426, Some("websocket")));
+    let old = [
+        ("Authorization", &*good),
+        ("Connection", "upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "8"),
+    ];
+    let old = gateway.client().get("/ws", &old).await;
+    assert_eq!((old.status, old.header("sec-websocket-version")), (426, Some("13")));
     assert!(stack.calendar.seen().is_empty(), "none of these reached the listener");
     let listed = [("Authorization", &*good), ("Origin", "https://calendar.example")];
     assert_eq!(gateway.client().websocket("/ws", &listed).await.0.status, 101);
