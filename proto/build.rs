@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(out, descriptors.encode_to_vec())?;
     write_methods(&descriptors)?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // `Bytes`: what is passed on is not copied to be read.
+    tonic_prost_build::configure().bytes(".calendar.v1.EventList").compile_fds(descriptors)?;
     Ok(())
 }
 

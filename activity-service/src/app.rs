@@ -34,7 +34,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(&config)?;
     let auth = rpc::channel_on(config.wire.to("auth"), &config.auth_url);
-    let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth)), clock);
+    let verifier = Verifier::new("activity", Arc::new(RpcKeySource::new(auth)), clock);
     let service = Service {
         store: Store::new(pool.clone()),
         rules: config.rules.clone(),

@@ -98,7 +98,7 @@ impl App {
         let pool = pool.into();
         let rotation = rotation(config, pool.clone())?;
         let (store, ring) = (Store::new(pool), rotation.ring());
-        let verifier = Verifier::new(Arc::new(ring.clone()), clock);
+        let verifier = Verifier::new("auth", Arc::new(ring.clone()), clock);
         let receivers = Receivers::new(
             &config.wire,
             &config.calendar_url,

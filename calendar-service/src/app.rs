@@ -39,7 +39,8 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let pool = pool(&config)?;
     let auth = rpc::channel_on(config.wire.to("auth"), &config.auth_url);
     let notification = rpc::channel_on(config.wire.to("notification"), &config.notification_url);
-    let verifier = Verifier::new(Arc::new(RpcKeySource::new(auth.clone())), Arc::clone(&clock));
+    let keys = Arc::new(RpcKeySource::new(auth.clone()));
+    let verifier = Verifier::new("calendar", keys, Arc::clone(&clock));
     let service = Service {
         store: Store::new(pool.clone()),
         bus: bus(&config, &lifecycle)?,

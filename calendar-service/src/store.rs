@@ -15,6 +15,7 @@ mod column;
 mod delivery;
 mod departure;
 mod event;
+mod event_json;
 mod event_reminder;
 mod event_window;
 mod idempotency;

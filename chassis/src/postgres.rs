@@ -3,6 +3,7 @@
 
 mod choice;
 mod fleet;
+mod kept;
 mod pool;
 mod watch;
 
@@ -23,7 +24,7 @@ use crate::{
     lifecycle::Lifecycle,
 };
 
-pub use self::{pool::Pool, watch::watch};
+pub use self::{kept::Line, pool::Pool, watch::watch};
 
 /// How long a request waits for a connection; sqlx's own default is 30 s.
 const ACQUIRE: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ pub fn connect_with(
         .acquire_timeout(ACQUIRE)
         .test_before_acquire(false)
         .connect_lazy_with(options(url)?);
-    Ok(pool.into())
+    Ok(Pool::keeping(pool, max_connections))
 }
 
 /// The addresses of replicas as an operator gives them, without empty ones; none when

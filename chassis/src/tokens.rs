@@ -3,6 +3,7 @@
 //! jsonwebtoken's defaults are soft; what we require instead stands in
 //! `verifier.rs` (PROMISES, rule 13).
 
+mod key_set;
 mod source;
 mod verifier;
 
@@ -77,6 +78,11 @@ impl BearerToken {
     /// The text, for the `Authorization` header and nothing else.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The same, shared: what is known of a token is found by it.
+    fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

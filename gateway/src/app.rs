@@ -41,7 +41,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let upstream =
         Upstream::new(config.services, &config.wire, config.breaker, config.service_token, &lifecycle);
 
-    let verifier = Verifier::new(Arc::new(upstream.clone()), Arc::clone(&clock));
+    let verifier = Verifier::new("gateway", Arc::new(upstream.clone()), Arc::clone(&clock));
     let keys = lifecycle.health().dependency("token keys");
     let (on, until) = (Arc::clone(&verifier), lifecycle.clone());
     lifecycle.supervise("gateway-token-keys", move || {

@@ -102,7 +102,7 @@ impl App {
                 timers_public: config.timers_public,
             },
             client,
-            verifier: Verifier::new(Arc::new(RpcKeySource::new(auth)), Arc::new(SystemClock)),
+            verifier: Verifier::new("notification", Arc::new(RpcKeySource::new(auth)), Arc::new(SystemClock)),
         }
     }
 

@@ -181,6 +181,11 @@ async fn windows_are_half_open_and_overlap_counts() -> Result<()> {
     assert_eq!(names(&all.body), ["weeks", "across", "work", "inside"], "ordered by start");
     let named = ann.get(&format!("/calendar/get_events?calendar_name=family&{window}")).await?.expect(200)?;
     assert_eq!(names(&named.body), ["weeks", "across", "inside"]);
+    let mut alone = Vec::new();
+    for event in named["events"].as_array().into_iter().flatten() {
+        alone.push(ann.get(&format!("/calendar/events/{}", id(event))).await?.expect(200)?.text);
+    }
+    assert_eq!(named.text, format!("{{\"events\":[{}]}}", alone.join(",")), "each as it reads by itself");
     ann.get("/calendar/get_events?from=2031-01-01T00:00:00Z").await?.refused(404, "no_events")?;
     let bob = stack.person("bob").await?;
     bob.get("/calendar/get_events").await?.refused(404, "no_events")?;

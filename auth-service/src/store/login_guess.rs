@@ -48,6 +48,7 @@ impl Store {
         client: Option<&ClientAddress>,
         limit: GuessLimit,
     ) -> Result<Tried, Fault> {
+        let mut line = self.pool.line().await?;
         let row = sqlx::query!(
             r#"
             with clock as materialized (select app_now() as at),
@@ -80,8 +81,9 @@ impl Store {
             nobody,
             client.map(ClientAddress::as_str),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *line)
         .await?;
+        line.keep();
         // One place is left as long as the bucket lacks no more than this.
         let wait = row.lacking - (seconds(limit.window) - seconds(limit.interval()));
         if !row.known && wait > 0.0 {

@@ -38,6 +38,7 @@ impl Store {
         account: &Credentials,
         new: &NewSession<'_>,
     ) -> Result<Option<OpenedSession>, Fault> {
+        let mut line = self.pool.line().await?;
         let opened = sqlx::query!(
             r#"
             with clock as materialized (select app_now() as at),
@@ -84,8 +85,9 @@ impl Store {
             i64::from(new.per_account.max(1) - 1),
             KNOWN_CLIENTS - 1,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *line)
         .await?;
+        line.keep();
         Ok(opened.map(|row| OpenedSession {
             session_id: new.session_id,
             created_at: row.created_at.to_jiff(),
@@ -95,6 +97,7 @@ impl Store {
 
     /// The session, if it is live now.
     pub(crate) async fn live_session(&self, session_id: Uuid) -> Result<Option<LiveSession>, Fault> {
+        let mut line = self.pool.line().await?;
         let row = sqlx::query!(
             r#"
             select s.account_id, a.username, clock.at as "at!", s.expires_at,
@@ -104,8 +107,9 @@ impl Store {
             "#,
             session_id,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *line)
         .await?;
+        line.keep();
         Ok(row.map(|row| LiveSession {
             session_id,
             account_id: row.account_id,

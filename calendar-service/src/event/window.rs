@@ -11,7 +11,7 @@ use crate::{
     calendar,
     error::FieldErrors,
     member,
-    model::{EventView, Instant, Zone, fold, read_date_time},
+    model::{Instant, Zone, fold, read_date_time},
     service::Service,
     store::{EventRow, Window, WindowPage},
 };
@@ -42,7 +42,7 @@ pub struct PageRequest {
 #[derive(Clone, Debug)]
 pub struct EventPage {
     /// The events.
-    pub events: Vec<EventView>,
+    pub events: Vec<EventRow>,
     /// Where the next page begins; empty after the last.
     pub next_cursor: String,
 }
@@ -56,7 +56,7 @@ pub async fn joined(
     calendar_name: &str,
     from: &str,
     to: &str,
-) -> Result<Vec<EventView>, Fault> {
+) -> Result<Vec<EventRow>, Fault> {
     let mut errors = FieldErrors::new();
     let window = read_window(from, to, &mut errors);
     errors.finish()?;
@@ -72,7 +72,7 @@ pub async fn joined(
         }
         return Err(Fault::of(Reason::NoEvents));
     }
-    Ok(rows.into_iter().map(EventRow::into_view).collect())
+    Ok(rows)
 }
 
 /// A page of one calendar's events in a window of at most two years (a missing
@@ -108,15 +108,15 @@ pub async fn page(
         _ => window,
     };
     let wanted = WindowPage { window, after, limit: i64::from(limit) + 1 };
-    let rows = service.store.events_of(calendar_id, caller.account_id, wanted).await?;
+    let mut rows = service.store.events_of(calendar_id, caller.account_id, wanted).await?;
     if rows.is_empty() {
         let place = service.store.membership(calendar_id, caller.account_id).await?;
         place.ok_or_else(calendar::not_found)?;
     }
     let more = rows.len() > limit as usize;
     let next_cursor = rows.get(limit as usize - 1).filter(|_| more).map(EventRow::place);
-    let events = rows.into_iter().take(limit as usize).map(EventRow::into_view).collect();
-    Ok(EventPage { events, next_cursor: next_cursor.map(write_cursor).unwrap_or_default() })
+    rows.truncate(limit as usize);
+    Ok(EventPage { events: rows, next_cursor: next_cursor.map(write_cursor).unwrap_or_default() })
 }
 
 fn read_window(from: &str, to: &str, errors: &mut FieldErrors) -> Window {

@@ -99,7 +99,7 @@ impl CalendarService for CalendarRpc {
             let who = self.caller.identify(&request).await?;
             let GetEventsRequest { calendar_name, from, to } = request.get_ref();
             let events = event::joined(&self.service, &who, calendar_name, from, to).await?;
-            Ok(convert::event_list(EventPage { events, next_cursor: String::new() }))
+            Ok(convert::event_list(&EventPage { events, next_cursor: String::new() }))
         })
         .await
     }
@@ -110,7 +110,7 @@ impl CalendarService for CalendarRpc {
             let ListEventsRequest { calendar_id, from, to, limit, cursor } = request.into_inner();
             let id = convert::id(&calendar_id, calendar::not_found)?;
             let page = PageRequest { from, to, limit, cursor };
-            event::page(&self.service, &who, id, &page).await.map(convert::event_list)
+            event::page(&self.service, &who, id, &page).await.map(|page| convert::event_list(&page))
         })
         .await
     }

@@ -13,6 +13,9 @@ use crate::{
     reminder::OwnReminders,
 };
 
+/// An event as JSON, when nothing in it is long.
+const EVENT_BYTES: usize = 700;
+
 /// An id; one that is none names nothing.
 pub(super) fn id(text: &str, absent: impl FnOnce() -> Fault) -> Result<Uuid, Fault> {
     text.parse().map_err(|_| absent())
@@ -96,8 +99,11 @@ pub(super) fn event(view: EventView) -> wire::Event {
     }
 }
 
-pub(super) fn event_list(page: EventPage) -> wire::EventList {
-    wire::EventList { events: page.events.into_iter().map(event).collect(), next_cursor: page.next_cursor }
+pub(super) fn event_list(page: &EventPage) -> wire::EventList {
+    let mut json = Vec::with_capacity(page.events.len() * EVENT_BYTES + 2);
+    serde_json::to_writer(&mut json, &page.events)
+        .unwrap_or_else(|_| unreachable!("an event has neither maps nor floats to fail on"));
+    wire::EventList { events_json: json.into(), next_cursor: page.next_cursor.clone() }
 }
 
 pub(super) fn member(view: &MemberView) -> wire::Member {

@@ -71,15 +71,20 @@ impl EventRow {
         (self.starts_at, self.event_id)
     }
 
+    /// The first and the last day as clients see them; none of an event of hours.
+    pub(super) fn days(&self) -> Option<(String, String)> {
+        if !self.all_day {
+            return None;
+        }
+        let zone = Zone::find(&self.time_zone).unwrap_or_else(Zone::utc);
+        let when = When::from_columns(self.starts_at, self.ends_at, zone, true);
+        Some((when.start_text(), when.end_text()))
+    }
+
     /// The event as clients see it. Nothing is parsed but the zone of whole days.
     pub fn into_view(self) -> EventView {
-        let zone = || Zone::find(&self.time_zone).unwrap_or_else(Zone::utc);
-        let (event_start, event_end) = if self.all_day {
-            let when = When::from_columns(self.starts_at, self.ends_at, zone(), true);
-            (when.start_text(), when.end_text())
-        } else {
-            (self.starts_at.to_rfc3339(), self.ends_at.to_rfc3339())
-        };
+        let times = || (self.starts_at.to_rfc3339(), self.ends_at.to_rfc3339());
+        let (event_start, event_end) = self.days().unwrap_or_else(times);
         EventView {
             event_id: self.event_id,
             calendar_id: self.calendar_id,

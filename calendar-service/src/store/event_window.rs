@@ -8,7 +8,7 @@
 //! and began before that range comes from its own small index.
 
 use chassis::fault::Fault;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{EventRow, Store};
@@ -51,7 +51,10 @@ impl Store {
                 }
             }
         }
-        Ok(events_of(self.pool(), calendar_id, account_id, page).await?)
+        let mut line = self.pool().line().await?;
+        let rows = events_of(&mut line, calendar_id, account_id, page).await?;
+        line.keep();
+        Ok(rows)
     }
 
     /// The events of all calendars the account is in, or of the one with this
@@ -76,12 +79,15 @@ impl Store {
                 }
             }
         }
-        Ok(events_joined(self.pool(), account_id, name_key, None, (window, limit)).await?)
+        let mut line = self.pool().line().await?;
+        let rows = events_joined(&mut line, account_id, name_key, None, (window, limit)).await?;
+        line.keep();
+        Ok(rows)
     }
 }
 
 async fn events_joined(
-    executor: impl PgExecutor<'_>,
+    on: &mut PgConnection,
     account_id: Uuid,
     name_key: Option<&str>,
     among: Option<&[Uuid]>,
@@ -123,11 +129,11 @@ async fn events_joined(
         limit,
         among,
     );
-    rows.fetch_all(executor).await
+    rows.fetch_all(on).await
 }
 
 async fn events_of(
-    executor: impl PgExecutor<'_>,
+    on: &mut PgConnection,
     calendar_id: Uuid,
     account_id: Uuid,
     page: WindowPage,
@@ -182,5 +188,5 @@ async fn events_of(
         after_id,
         page.limit,
     );
-    rows.fetch_all(executor).await
+    rows.fetch_all(on).await
 }

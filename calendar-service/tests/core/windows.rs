@@ -3,6 +3,7 @@
 use calendar_service::{
     MIGRATOR,
     event::{self, PageRequest},
+    store::EventRow,
 };
 use serde_json::json;
 use sqlx::PgPool;
@@ -20,8 +21,9 @@ async fn names(
     let request = PageRequest { from: from.to_owned(), to: to.to_owned(), ..PageRequest::default() };
     let page = event::page(&world.service, ann, calendar_id, &request).await.unwrap();
     let joined = event::joined(&world.service, ann, "", from, to).await;
-    let joined = joined.unwrap_or_default().into_iter().map(|event| event.event_name);
-    let names: Vec<_> = page.events.into_iter().map(|event| event.event_name).collect();
+    let name = |event: EventRow| event.into_view().event_name;
+    let joined = joined.unwrap_or_default().into_iter().map(name);
+    let names: Vec<_> = page.events.into_iter().map(name).collect();
     assert_eq!(names, joined.collect::<Vec<_>>(), "both reads agree");
     names
 }
@@ -83,7 +85,7 @@ async fn pages_follow_each_other_without_gap_or_repeat(pool: PgPool) {
     loop {
         let page = event::page(&world.service, &ann, made.calendar_id, &request).await.unwrap();
         assert!(page.events.len() <= 2);
-        seen.extend(page.events.into_iter().map(|event| event.event_name));
+        seen.extend(page.events.into_iter().map(|event| event.into_view().event_name));
         if page.next_cursor.is_empty() {
             break;
         }

@@ -114,7 +114,7 @@ impl House {
         let book = Arc::new(Book::default());
         let sockets = Sockets::start(SocketParts {
             service: service.clone(),
-            verifier: Verifier::new(Arc::new(Keys), Arc::new(SystemClock)),
+            verifier: Verifier::new("calendar", Arc::new(Keys), Arc::new(SystemClock)),
             book: Arc::<Book>::clone(&book),
             clock: Arc::new(SystemClock),
             limits: plan.limits,

@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     ACQUIRE,
     choice::{Sight, Tenure},
+    pool::Current,
 };
 
 /// For a server's answer to a look, and for a standby's connection: whoever takes
@@ -84,10 +85,10 @@ impl Fleet {
     }
 
     /// A pool of the primary as it is known now.
-    pub(super) fn pool(&self) -> PgPool {
+    pub(super) fn pool(&self) -> Current {
         let server = self.gate.tenure.borrow().server;
         let gate = Arc::clone(&self.gate);
-        PgPoolOptions::new()
+        let pool = PgPoolOptions::new()
             .max_connections(self.max_connections)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
@@ -95,12 +96,13 @@ impl Fleet {
                 let gate = Arc::clone(&gate);
                 Box::pin(async move { gate.admit(connection).await })
             })
-            .connect_lazy_with(self.servers[server].clone())
+            .connect_lazy_with(self.servers[server].clone());
+        Current::keeping(pool, self.max_connections)
     }
 
     /// Looks at every server once. When the primary is another one than before, its pool
     /// takes the place of `current`, and the old one is returned to be closed.
-    pub(super) async fn look(&self, current: &RwLock<PgPool>) -> Option<PgPool> {
+    pub(super) async fn look(&self, current: &RwLock<Current>) -> Option<Current> {
         let mut lines = self.lines.lock().await;
         let seen = join_all(self.servers.iter().zip(lines.iter_mut()).map(|(to, line)| see(to, line))).await;
         let before = *self.gate.tenure.borrow();

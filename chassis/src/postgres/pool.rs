@@ -14,7 +14,10 @@ use sqlx::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::fleet::Fleet;
+use super::{
+    fleet::Fleet,
+    kept::{Kept, Line},
+};
 use crate::lifecycle::Lifecycle;
 
 /// Between two looks at several servers.
@@ -30,20 +33,34 @@ pub struct Pool {
 }
 
 struct Shared {
-    current: RwLock<PgPool>,
+    current: RwLock<Current>,
     /// Where several servers are given.
     fleet: Option<Fleet>,
 }
 
+/// A pool of sqlx's, and which of its connections are at hand.
+#[derive(Clone)]
+pub(super) struct Current {
+    pool: PgPool,
+    kept: Arc<Kept>,
+}
+
 // === impl Pool ===
 
+/// Somebody else's pool: no connection of it is kept at hand.
 impl From<PgPool> for Pool {
     fn from(pool: PgPool) -> Self {
-        Self { shared: Arc::new(Shared { current: RwLock::new(pool), fleet: None }) }
+        Self::keeping(pool, 0)
     }
 }
 
 impl Pool {
+    /// A pool of one server; some of its connections are kept at hand.
+    pub(super) fn keeping(pool: PgPool, max_connections: u32) -> Self {
+        let current = RwLock::new(Current::keeping(pool, max_connections));
+        Self { shared: Arc::new(Shared { current, fleet: None }) }
+    }
+
     pub(super) fn of(fleet: Fleet) -> Self {
         let current = RwLock::new(fleet.pool());
         Self { shared: Arc::new(Shared { current, fleet: Some(fleet) }) }
@@ -51,7 +68,29 @@ impl Pool {
 
     /// The pool as of now. For what takes a pool of sqlx's, and not for keeping.
     pub fn current(&self) -> PgPool {
+        self.now().pool
+    }
+
+    fn now(&self) -> Current {
         self.shared.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection to the primary for statements that are small and many, outside of transactions.
+    pub async fn line(&self) -> Result<Line, sqlx::Error> {
+        let Current { pool, kept } = self.now();
+        match kept.take() {
+            Some(line) => Ok(line),
+            None => Ok(kept.lend(pool.acquire().await?)),
+        }
+    }
+
+    /// Connections that are used and unused, those at hand among the latter; the
+    /// ones that nobody wanted lately go back first.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        let Current { pool, kept } = self.now();
+        kept.rest();
+        let unused = pool.num_idle() + kept.count();
+        ((pool.size() as usize).saturating_sub(unused), unused)
     }
 
     /// A connection to the primary.
@@ -103,7 +142,7 @@ impl Pool {
 
     /// Closes it and waits for the connections in use.
     pub async fn close(&self) {
-        let current = self.current();
+        let current = self.now();
         let readers = async {
             if let Some(fleet) = &self.shared.fleet {
                 fleet.close().await;
@@ -158,5 +197,19 @@ impl<'p> Executor<'p> for &Pool {
         'p: 'e,
     {
         (&self.current()).describe(sql)
+    }
+}
+
+// === impl Current ===
+
+impl Current {
+    pub(super) fn keeping(pool: PgPool, max_connections: u32) -> Self {
+        Self { pool, kept: Kept::of(max_connections) }
+    }
+
+    /// Closes it and waits for the connections in use.
+    async fn close(&self) {
+        self.kept.close();
+        self.pool.close().await;
     }
 }

@@ -43,9 +43,8 @@ fn look_at_pool(service: &'static str, pool: &Pool) {
         gauge!("database_timeline", "service" => service).set(timeline as f64);
         gauge!("database_former_primaries", "service" => service).set(former as f64);
     }
+    let (used, idle) = pool.usage();
     let pool = pool.current();
-    let idle = pool.num_idle();
-    let used = (pool.size() as usize).saturating_sub(idle);
     gauge!("database_connections", "service" => service, "state" => "idle").set(idle as f64);
     gauge!("database_connections", "service" => service, "state" => "used").set(used as f64);
     gauge!("database_connections_max", "service" => service)

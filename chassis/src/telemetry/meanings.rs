@@ -6,6 +6,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 pub(super) fn describe() {
     describe_counter!("grpc_server_handled_total", "gRPC calls answered, by method and status.");
     describe_histogram!("grpc_server_handling_seconds", "How long they took, by method.");
+    describe_counter!("token_signatures_checked_total", "Signatures of access tokens that were checked.");
     describe_counter!("idempotency_requests_total", "Requests with an idempotency key, by outcome.");
     describe_counter!("handler_panics_total", "Calls and frames whose handler panicked.");
     describe_counter!("background_task_deaths_total", "Background loops that ended and were started again.");

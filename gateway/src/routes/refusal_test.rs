@@ -48,7 +48,7 @@ fn lonely_router() -> Router {
         Places { auth: nowhere(), calendar: nowhere(), notification: nowhere(), activity: nowhere() };
     let upstream =
         Upstream::new(places, &Wire::plain(), Rules::default(), ServiceToken::random(), &lifecycle);
-    let verifier = Verifier::new(Arc::new(upstream.clone()), clock.clone());
+    let verifier = Verifier::new("gateway", Arc::new(upstream.clone()), clock.clone());
     let sessions =
         Sessions::new(verifier, Arc::new(MemorySessions::new(10)), upstream.clone(), clock.clone());
     let limits = Limits::new(

@@ -27,8 +27,8 @@ use super::{
     pool::{Health, Place},
 };
 
-/// A page of 1,000 events with long descriptions fits.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// A page of 1,000 events with long descriptions fits, and 50,000 of the usual ones.
+const MAX_ANSWER_BYTES: usize = 96 * 1024 * 1024;
 
 /// An address, and the connection to it if there is one.
 pub(crate) struct Endpoint {

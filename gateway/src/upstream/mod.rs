@@ -48,8 +48,8 @@ pub use self::{
     policy::Rules,
 };
 
-/// A page of 1,000 events with long descriptions fits.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// A page of 1,000 events with long descriptions fits, and 50,000 of the usual ones.
+const MAX_ANSWER_BYTES: usize = 96 * 1024 * 1024;
 
 /// Where the services are. One more service is one more line here, in
 /// [`Upstream::new`], and a client below.

@@ -1,6 +1,7 @@
 //! An event as its readers see it: the same object on REST and sockets.
 
 use axum::response::Response;
+use chassis::fault::{Fault, Reason};
 use http::StatusCode;
 use proto::calendar::v1::{Event, EventList};
 use serde::Serialize;
@@ -55,13 +56,15 @@ pub(super) struct EventView<'a> {
 }
 
 /// Events, ordered by start.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "says what is joined from its parts")]
 pub(super) struct Events<'a> {
     events: Vec<EventView<'a>>,
 }
 
 /// A page of events, ordered by start.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "says what is joined from its parts")]
 pub(super) struct EventPage<'a> {
     events: Vec<EventView<'a>>,
     /// For `cursor` of the next call; null on the last page.
@@ -102,19 +105,33 @@ impl<'a> From<&'a Event> for EventView<'a> {
 
 // === impl Events ===
 
-impl<'a> From<&'a EventList> for Events<'a> {
-    fn from(list: &'a EventList) -> Self {
-        Self { events: list.events.iter().map(EventView::from).collect() }
+impl Events<'_> {
+    /// Such an object; the events are JSON already and are not read again.
+    pub(super) fn json(list: &EventList) -> Result<Vec<u8>, Fault> {
+        joined(list, "}")
     }
 }
 
 // === impl EventPage ===
 
-impl<'a> From<&'a EventList> for EventPage<'a> {
-    fn from(list: &'a EventList) -> Self {
-        let Events { events } = list.into();
-        Self { events, next_cursor: Some(list.next_cursor.as_str()).filter(|cursor| !cursor.is_empty()) }
+impl EventPage<'_> {
+    /// Such an object; the events are JSON already and are not read again.
+    pub(super) fn json(list: &EventList) -> Result<Vec<u8>, Fault> {
+        let cursor = Some(list.next_cursor.as_str()).filter(|cursor| !cursor.is_empty());
+        let cursor = serde_json::to_string(&cursor).map_err(|error| Fault::internal(&error))?;
+        joined(list, &format!(",\"next_cursor\":{cursor}}}"))
     }
+}
+
+/// `{"events":[…]` and the rest.
+fn joined(list: &EventList, rest: &str) -> Result<Vec<u8>, Fault> {
+    const HEAD: &[u8] = b"{\"events\":";
+    // An empty array has its brackets.
+    if list.events_json.is_empty() {
+        tracing::error!("a list without its events");
+        return Err(Fault::of(Reason::Internal));
+    }
+    Ok([HEAD, &list.events_json, rest.as_bytes()].concat())
 }
 
 #[cfg(test)]
@@ -137,16 +154,18 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_cursor() {
-        let mut list = EventList::default();
-        assert_eq!(
-            serde_json::to_string(&EventPage::from(&list)).unwrap(),
-            r#"{"events":[],"next_cursor":null}"#
-        );
-        list.next_cursor = "c".into();
-        assert_eq!(
-            serde_json::to_string(&EventPage::from(&list)).unwrap(),
-            r#"{"events":[],"next_cursor":"c"}"#
-        );
-        assert_eq!(serde_json::to_string(&Events::from(&list)).unwrap(), r#"{"events":[]}"#);
+        let mut list = EventList { events_json: "[]".into(), ..EventList::default() };
+        let page = |list: &EventList| String::from_utf8(EventPage::json(list).unwrap()).unwrap();
+        assert_eq!(page(&list), r#"{"events":[],"next_cursor":null}"#);
+        list.next_cursor = "c\"".into();
+        assert_eq!(page(&list), r#"{"events":[],"next_cursor":"c\""}"#);
+    }
+
+    #[test]
+    fn events_are_passed_on_as_they_are() {
+        let list = EventList { events_json: r#"[{"seq":1},{"seq":2}]"#.into(), ..EventList::default() };
+        assert_eq!(Events::json(&list).unwrap(), br#"{"events":[{"seq":1},{"seq":2}]}"#);
+        // Who does not say what the events are has not said that there are none.
+        assert!(Events::json(&EventList::default()).is_err());
     }
 }

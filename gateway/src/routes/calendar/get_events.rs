@@ -55,5 +55,5 @@ async fn get_events(
     let Wanted { calendar_name, from, to } = wanted;
     let message = GetEventsRequest { calendar_name, from, to };
     let list = app.upstream.calendar().get_events(caller.request(message)).await?.into_inner();
-    Ok(answer::json(StatusCode::OK, &Events::from(&list)))
+    Ok(answer::raw_json(StatusCode::OK, Events::json(&list)?))
 }

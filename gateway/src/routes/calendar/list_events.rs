@@ -62,5 +62,5 @@ async fn list_events(
     let Window { from, to, limit: Limit(limit), cursor } = window;
     let message = ListEventsRequest { calendar_id, from, to, limit, cursor };
     let list = app.upstream.calendar().list_events(caller.request(message)).await?.into_inner();
-    Ok(answer::json(StatusCode::OK, &EventPage::from(&list)))
+    Ok(answer::raw_json(StatusCode::OK, EventPage::json(&list)?))
 }

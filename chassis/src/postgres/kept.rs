@@ -1,0 +1,119 @@
+//! Connections that are kept at hand between small statements.
+//!
+//! sqlx asks each connection that comes back to its pool for a sign of life, in a task of its
+//! own: a second round trip, which costs as much as a small read. Whoever has read an answer to its
+//! end knows that the connection is good, and leaves it here for the next one, who
+//! takes the one that was used last: its server process is the warmest.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use tokio::time::Instant;
+
+/// After this time at hand a connection goes back to its pool, which looks after it.
+const LONGEST: Duration = Duration::from_mins(1);
+/// One that nobody wanted for this long goes back too.
+const IDLE: Duration = Duration::from_secs(5);
+/// Of the pool's connections, one in so many may be at hand.
+const SHARE: usize = 3;
+
+/// The connections of one pool that are at hand.
+#[derive(Debug)]
+pub(super) struct Kept {
+    most: usize,
+    /// None: the pool is not to be used any more.
+    waiting: Mutex<Option<Vec<Waiting>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    connection: PoolConnection<Postgres>,
+    taken: Instant,
+    used: Instant,
+}
+
+/// A connection for some statements. Dropped, it goes back to its pool; after an answer that
+/// was read to its end it may be [kept](Self::keep).
+#[derive(Debug)]
+pub struct Line {
+    connection: PoolConnection<Postgres>,
+    taken: Instant,
+    kept: Arc<Kept>,
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// For a pool of so many.
+    pub(super) fn of(max_connections: u32) -> Arc<Self> {
+        Arc::new(Self { most: max_connections as usize / SHARE, waiting: Mutex::new(Some(Vec::new())) })
+    }
+
+    /// The one that was used last.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Line> {
+        let Waiting { connection, taken, .. } = self.waiting().as_mut()?.pop()?;
+        Some(Line { connection, taken, kept: Arc::clone(self) })
+    }
+
+    /// One that comes from the pool.
+    pub(super) fn lend(self: &Arc<Self>, connection: PoolConnection<Postgres>) -> Line {
+        Line { connection, taken: Instant::now(), kept: Arc::clone(self) }
+    }
+
+    /// How many are at hand: the pool counts them as used.
+    pub(super) fn count(&self) -> usize {
+        self.waiting().as_ref().map_or(0, Vec::len)
+    }
+
+    /// Gives back those that nobody has wanted lately.
+    pub(super) fn rest(&self) {
+        let now = Instant::now();
+        if let Some(waiting) = self.waiting().as_mut() {
+            waiting.retain(|waiting| now - waiting.used < IDLE);
+        }
+    }
+
+    /// Gives all of them back, and those on loan when they come.
+    pub(super) fn close(&self) {
+        drop(self.waiting().take());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Waiting>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Leaves it to the next one. Only after the whole answer to the last statement, and outside
+    /// of any transaction.
+    pub fn keep(self) {
+        let Self { connection, taken, kept } = self;
+        let used = Instant::now();
+        if let Some(waiting) = kept.waiting().as_mut()
+            && waiting.len() < kept.most
+            && used - taken < LONGEST
+        {
+            waiting.push(Waiting { connection, taken, used });
+        }
+    }
+}
+
+impl Deref for Line {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Line {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
