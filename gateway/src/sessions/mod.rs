@@ -1,12 +1,11 @@
 //! Who calls: from an `Authorization` header to an identity whose session is
 //! live now.
 //!
-//! The signature first (remembered by token hash), then the session: what this
+//! The signature first (the verifier remembers it), then the session: what this
 //! process found out within the last second, else the shared cache, else
 //! auth-service. Nobody can tell: 503. Never open.
 
 mod feed;
-mod verified;
 
 use std::sync::Arc;
 
@@ -18,14 +17,13 @@ use chassis::{
 use http::{HeaderMap, header};
 use uuid::Uuid;
 
-use self::verified::VerifiedTokens;
 use crate::{
     metrics::SessionLookups,
     session_cache::{Recent, SessionCache, Standing},
     upstream::Upstream,
 };
 
-/// Sessions and tokens that are remembered at once.
+/// Sessions that are remembered at once.
 const CAPACITY: u64 = 100_000;
 
 /// Answers who calls. Clones share everything.
@@ -33,7 +31,7 @@ const CAPACITY: u64 = 100_000;
 pub struct Sessions(Arc<Inner>);
 
 struct Inner {
-    verified: VerifiedTokens,
+    verifier: Arc<Verifier>,
     recent: Recent,
     shared: Arc<dyn SessionCache>,
     upstream: Upstream,
@@ -52,7 +50,7 @@ impl Sessions {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self(Arc::new(Inner {
-            verified: VerifiedTokens::new(verifier, Arc::clone(&clock), CAPACITY),
+            verifier,
             recent: Recent::new(CAPACITY),
             shared,
             upstream,
@@ -72,7 +70,7 @@ impl Sessions {
 
     /// Whose token this is, if its session is live now.
     pub async fn identify(&self, token: &str) -> Result<Identity, Fault> {
-        let identity = self.0.verified.verify(token).await?;
+        let identity = self.0.verifier.verify(token).await?;
         match self.standing(identity.session_id).await? {
             Standing::Live { account } if account == identity.account_id => Ok(identity),
             Standing::Live { .. } | Standing::Ended => Err(Fault::of(Reason::Unauthenticated)),
