@@ -1,9 +1,10 @@
 //! The task that keeps one room: it alone changes the room, so everything in it
 //! has an order.
 //!
-//! Three things wake it: commands, a group of messages that was committed, and
-//! a retry when the log could not be read. Whatever one wake-up brings is one
-//! turn; at its end each socket is written once.
+//! Four things wake it: commands, a group of messages that was committed, the
+//! end of a pause in which what was told waited to be written ([`Turns`]), and
+//! the time to read the log, which is when a gap stays one or could not be read.
+//! Whatever is told in one turn is written once to each socket.
 
 use std::{
     sync::{
@@ -16,7 +17,8 @@ use std::{
 use chassis::fault::{Fault, Reason};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{sleep, timeout},
+    task::yield_now,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use uuid::Uuid;
 
@@ -26,6 +28,7 @@ use super::{
     hub::Hub,
     replay::replay,
     room::{Entered, Offered, Promoted, Room},
+    turns::Turns,
 };
 use crate::{
     bus::Publication,
@@ -39,6 +42,9 @@ const TURN: usize = 512;
 const PAGE: u32 = 500;
 /// From a failed read of the log to the next try.
 const READ_AGAIN: Duration = Duration::from_millis(250);
+/// What another instance committed comes over the bus within this, as a rule:
+/// what is missing longer is read from the log.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 /// A room that nobody is in stays open this long, for who comes back at once.
 const LINGER: Duration = Duration::from_secs(10);
 /// From a question to the database to the end of patience.
@@ -100,6 +106,11 @@ pub(super) struct Keeper {
     /// The name under which the hub knows the room.
     name: Arc<str>,
     writer: Writer<Receipt>,
+    turns: Turns,
+    /// Whose messages were answered; the answers are written with the next turn.
+    answered: Vec<Arc<Connection>>,
+    /// When the log is read, if something is missing that long.
+    read_at: Option<Instant>,
 }
 
 // === impl Keeper ===
@@ -113,7 +124,17 @@ impl Keeper {
         told: Arc<AtomicI64>,
     ) -> Self {
         let writer = Writer::new(hub.service.store.clone(), calendar_id);
-        Self { hub, calendar_id, commands, told, name: "".into(), writer }
+        Self {
+            hub,
+            calendar_id,
+            commands,
+            told,
+            name: "".into(),
+            writer,
+            turns: Turns::new(Instant::now()),
+            answered: Vec::new(),
+            read_at: None,
+        }
     }
 
     /// Keeps the room until nobody is left in it, or the calendar is gone.
@@ -133,20 +154,26 @@ impl Keeper {
 
     async fn keep(&mut self, room: &mut Room<Connection>) {
         let mut batch = Vec::new();
-        let mut behind = false;
         let lifecycle = self.hub.service.lifecycle.clone();
         loop {
-            let idle = room.is_empty() && self.writer.is_idle();
+            let held = room.is_holding() || !self.answered.is_empty();
+            let idle = room.is_empty() && self.writer.is_idle() && !held;
+            let (next_turn, read_at) = (self.turns.next(), self.read_at);
             tokio::select! {
-                _ = self.commands.recv_many(&mut batch, TURN) => {}
-                committed = self.writer.committed() => {
-                    behind |= self.tell_committed(room, committed).await;
-                    // What came in meanwhile goes into the next group with the rest.
-                    while batch.len() < TURN && let Ok(command) = self.commands.try_recv() {
-                        batch.push(command);
+                _ = self.commands.recv_many(&mut batch, TURN) => {
+                    // Others who have something to say may be ready as well: one statement for all.
+                    if self.writer.is_idle() {
+                        yield_now().await;
+                        self.receive(&mut batch);
                     }
                 }
-                () = sleep(READ_AGAIN), if behind => behind = self.catch_up(room).await,
+                committed = self.writer.committed() => {
+                    self.tell_committed(room, committed).await;
+                    // What came in meanwhile goes into the next group with the rest.
+                    self.receive(&mut batch);
+                }
+                () = sleep_until(next_turn), if held => {}
+                () = sleep_until(read_at.unwrap_or(next_turn)), if read_at.is_some() => self.catch_up(room).await,
                 () = sleep(LINGER), if idle => {
                     if self.hub.close_room(self.calendar_id, || self.commands.is_empty()) {
                         return;
@@ -159,9 +186,9 @@ impl Keeper {
                 }
             }
             for command in batch.drain(..) {
-                behind |= self.obey(room, command).await;
+                self.obey(room, command).await;
             }
-            room.flush();
+            self.take_turn(room);
             self.account(room);
             self.writer.start();
             if room.is_deleted() {
@@ -170,13 +197,35 @@ impl Keeper {
         }
     }
 
-    /// Does what a command says; true when the log must be read and cannot be.
-    async fn obey(&mut self, room: &mut Room<Connection>, command: Command) -> bool {
+    /// Takes what is there, to the end of a turn.
+    fn receive(&mut self, batch: &mut Vec<Command>) {
+        while batch.len() < TURN
+            && let Ok(command) = self.commands.try_recv()
+        {
+            batch.push(command);
+        }
+    }
+
+    /// Writes what was told, if it is time: acks and frames share a write.
+    fn take_turn(&mut self, room: &mut Room<Connection>) {
+        let now = Instant::now();
+        let held = room.is_holding() || !self.answered.is_empty();
+        if held && (self.turns.is_due(now) || room.is_deleted()) {
+            room.flush();
+            for connection in self.answered.drain(..) {
+                connection.flush();
+            }
+            self.turns.told(now, room.len());
+        }
+    }
+
+    /// Does what a command says.
+    async fn obey(&mut self, room: &mut Room<Connection>, command: Command) {
         match command {
-            Command::Enter(enter) => return self.let_in(room, *enter).await,
+            Command::Enter(enter) => self.let_in(room, *enter).await,
             Command::Exit(serial) => room.exit(serial),
-            Command::Offer(changes) => return self.offer(room, &changes).await,
-            Command::Reached(seq) if seq > room.last_seq() => return self.catch_up(room).await,
+            Command::Offer(changes) => self.offer(room, &changes).await,
+            Command::Reached(seq) if seq > room.last_seq() => self.catch_up(room).await,
             Command::Reached(_) => {}
             Command::Post(post) => {
                 if let Err((receipt, fault)) = self.writer.submit(*post) {
@@ -199,64 +248,64 @@ impl Keeper {
                 let _ = reply.send(room.promote(serial, seq));
             }
         }
-        false
     }
 
-    /// Tells what a group of messages became: acks and frames share a write.
-    async fn tell_committed(&mut self, room: &mut Room<Connection>, committed: Committed<Receipt>) -> bool {
+    /// Tells what a group of messages became: here with the next turn, and the
+    /// other instances at once.
+    async fn tell_committed(&mut self, room: &mut Room<Connection>, committed: Committed<Receipt>) {
         let Committed { changes, outcomes } = committed;
         self.hub.meters.commits.increment(1);
         self.hub.meters.committed.increment(changes.len() as u64);
-        let answered: Vec<_> = outcomes
-            .into_iter()
-            .map(|(receipt, outcome)| receipt.settle(outcome.map(Success::from)))
-            .collect();
-        let behind = self.offer(room, &changes).await;
-        room.flush();
-        for connection in answered {
-            connection.flush();
-        }
-        self.account(room);
+        let settle = |(receipt, outcome): (Receipt, Result<_, _>)| receipt.settle(outcome.map(Success::from));
+        self.answered.extend(outcomes.into_iter().map(settle));
+        self.offer(room, &changes).await;
         if !changes.is_empty() {
             self.hub.service.bus.forward(Publication::Changes(changes));
         }
-        behind
     }
 
-    async fn offer(&mut self, room: &mut Room<Connection>, changes: &[Change]) -> bool {
-        match room.offer(changes) {
-            Offered::Told => false,
-            Offered::Gap => {
-                self.hub.meters.gaps.increment(1);
-                self.catch_up(room).await
-            }
+    /// Tells changes in their order. What is missing before them is on its way,
+    /// where others commit too and can be heard; else it is read now.
+    async fn offer(&mut self, room: &mut Room<Connection>, changes: &[Change]) {
+        if room.offer(changes) == Offered::Told {
+            self.read_at = None;
+            return;
+        }
+        let bus = &self.hub.service.bus;
+        if bus.has_others() && bus.is_healthy() {
+            self.read_at.get_or_insert_with(|| Instant::now() + ON_ITS_WAY);
+        } else {
+            self.hub.meters.gaps.increment(1);
+            self.catch_up(room).await;
         }
     }
 
-    /// Reads the log from the last change told to its end; true when it cannot.
-    async fn catch_up(&mut self, room: &mut Room<Connection>) -> bool {
+    /// Reads the log from the last change told to its end; later, when it cannot.
+    async fn catch_up(&mut self, room: &mut Room<Connection>) {
+        self.read_at = None;
         loop {
             let page = self.hub.service.store.changes_after(self.calendar_id, room.last_seq(), PAGE);
-            let Ok(Ok(changes)) = timeout(ANSWER_WITHIN, page).await else { return true };
+            let Ok(Ok(changes)) = timeout(ANSWER_WITHIN, page).await else {
+                self.read_at = Some(Instant::now() + READ_AGAIN);
+                return;
+            };
             room.catch_up(&changes);
             self.account(room);
             if changes.len() < PAGE as usize {
-                return false;
+                return;
             }
         }
     }
 
-    /// Puts a connection in, at a known place of the log; true when the log
-    /// must be read and cannot be.
-    async fn let_in(&mut self, room: &mut Room<Connection>, enter: Enter) -> bool {
+    /// Puts a connection in, at a known place of the log.
+    async fn let_in(&mut self, room: &mut Room<Connection>, enter: Enter) {
         let Enter { connection, member_as_of, have, members_online, reply } = enter;
-        let mut behind = false;
         if room.last_seq() < member_as_of {
-            behind = self.catch_up(room).await;
+            self.catch_up(room).await;
         }
-        if behind {
+        if room.last_seq() < member_as_of {
             let _ = reply.send(Err(Fault::unavailable("the room")));
-            return true;
+            return;
         }
         // Members as of then need not be members as of now.
         if room.last_seq() > member_as_of {
@@ -269,7 +318,7 @@ impl Keeper {
             };
             if let Some(refusal) = refusal {
                 let _ = reply.send(Err(refusal));
-                return false;
+                return;
             }
         }
         let replayed = self.hub.limits.replay_changes;
@@ -288,7 +337,6 @@ impl Keeper {
             }
             Entered::Live | Entered::Already | Entered::Over => {}
         }
-        false
     }
 
     /// Lets the others know how far the room is, and how it is called.

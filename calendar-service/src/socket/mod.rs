@@ -50,6 +50,7 @@ mod replay;
 mod room;
 mod sessions;
 mod socketio;
+mod turns;
 mod upgrade;
 mod wire;
 

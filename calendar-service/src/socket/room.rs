@@ -2,13 +2,13 @@
 //! database, no clock; the keeper drives it.
 //!
 //! A room tells its log in order: the change after the last one told is told, a
-//! later one means that the gap must be read first, an earlier one is old news.
+//! later one waits until the gap before it is filled, an earlier one is old news.
 //! Membership comes from the log itself: frame n goes to those who are members
-//! as of n. What is told within one turn goes out as one block, encoded once
+//! as of n. What is told until it is flushed goes out as one block, encoded once
 //! and written once to each socket.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,6 +26,8 @@ use crate::model::{Change, ChangeKind, frame};
 
 /// Frames told in one block; more go out in several.
 const BLOCK_FRAMES: usize = 128;
+/// Changes kept until what comes before them is there; the log has the others.
+const AHEAD: usize = 1_024;
 
 /// What a room needs to know of a connection.
 pub(super) trait Listener: Send + Sync + 'static {
@@ -48,6 +50,10 @@ pub(super) struct Room<L: ?Sized> {
     calendar_id: Uuid,
     calendar_name: Arc<str>,
     last_seq: i64,
+    /// What came before its turn.
+    ahead: BTreeMap<i64, Change>,
+    /// More came than is kept.
+    overflowed: bool,
     places: HashMap<u64, Place<L>>,
     turn: BlockBuilder,
     frames_out: u64,
@@ -71,7 +77,8 @@ pub(super) struct Gone(Arc<AtomicBool>);
 pub(super) enum Offered {
     /// All are told, now or before.
     Told,
-    /// Something is missing between what was told and these: read the log.
+    /// Something is missing between what was told and what waits: it is to come,
+    /// or to be read from the log.
     Gap,
 }
 
@@ -122,6 +129,8 @@ impl<L: Listener + ?Sized> Room<L> {
             calendar_id,
             calendar_name,
             last_seq,
+            ahead: BTreeMap::new(),
+            overflowed: false,
             places: HashMap::new(),
             turn: BlockBuilder::default(),
             frames_out: 0,
@@ -139,9 +148,19 @@ impl<L: Listener + ?Sized> Room<L> {
         &self.calendar_name
     }
 
+    /// How many listen.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Whether nobody listens.
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Whether something was told that is not sent yet.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.turn.is_empty()
     }
 
     /// Whether the calendar is gone: there will be no further change.
@@ -154,26 +173,39 @@ impl<L: Listener + ?Sized> Room<L> {
         std::mem::replace(&mut self.frames_out, 0)
     }
 
-    /// Tells changes that came by wake-up, in whatever order they come.
+    /// Tells changes that came by wake-up, in whatever order they come: one that
+    /// is too early waits for those before it.
     pub(super) fn offer<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Offered {
         for change in changes {
             match change.seq - self.last_seq {
                 ..=0 => {}
                 1 => self.tell(change),
-                _ => return Offered::Gap,
+                _ if self.ahead.len() < AHEAD => {
+                    self.ahead.insert(change.seq, change.clone());
+                }
+                _ => self.overflowed = true,
             }
         }
-        Offered::Told
+        while let Some(first) = self.ahead.first_entry().filter(|first| *first.key() <= self.last_seq + 1) {
+            let change = first.remove();
+            if change.seq > self.last_seq {
+                self.tell(&change);
+            }
+        }
+        if self.ahead.is_empty() && !self.overflowed { Offered::Told } else { Offered::Gap }
     }
 
     /// Tells changes read from the log after the last one told. The log has
-    /// them in order and all of them: whatever number it skips does not exist.
+    /// them in order and all of them: whatever number it skips does not exist,
+    /// and what came too early is in it.
     pub(super) fn catch_up<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) {
         for change in changes {
             if change.seq > self.last_seq {
                 self.tell(change);
             }
         }
+        self.ahead.clear();
+        self.overflowed = false;
     }
 
     /// Says something that is not kept to everybody who is live.
@@ -248,7 +280,7 @@ impl<L: Listener + ?Sized> Room<L> {
         }
     }
 
-    /// Sends what this turn told: one write for each socket.
+    /// Sends what was told since the last time: one write for each socket.
     pub(super) fn flush(&mut self) {
         if self.turn.is_empty() {
             return;
@@ -326,6 +358,7 @@ impl Gone {
 impl<L: Listener + ?Sized> Room<L> {
     /// Panics when the room disagrees with itself.
     pub(super) fn check_invariants(&self) {
+        assert!(self.ahead.keys().all(|seq| *seq > self.last_seq + 1), "what can be told does not wait");
         for (serial, place) in &self.places {
             assert_eq!(*serial, place.listener.serial());
             assert!(!place.gone.is_set(), "who is in is not gone");

@@ -115,6 +115,29 @@ async fn members_on_different_instances_see_one_order_under_load(pool: PgPool) {
     }
 }
 
+/// A copy that is late is waited for, and one that never comes is read.
+#[sqlx::test(migrator = "calendar_service::MIGRATOR")]
+async fn a_copy_that_does_not_come_is_read_from_the_log(pool: PgPool) {
+    let redis = RedisServer::start().await;
+    let (one, two) =
+        (instance(&pool, without_polls(), &redis).await, instance(&pool, without_polls(), &redis).await);
+    let ann = Person::new("ann");
+    let calendar_id = one.calendar(&ann, "Home").await;
+    let (mut here, mut there) = (one.join(&ann, "Home").await, two.join(&ann, "Home").await);
+    let start = one.last_seq(calendar_id).await;
+    // The gap is before what another instance says, then before what this one says.
+    one.append(calendar_id, &["lost".to_owned()], false).await;
+    one.append(calendar_id, &["told".to_owned()], true).await;
+    for client in [&mut here, &mut there] {
+        assert_eq!(log_until(client, start + 2).await, [start + 1, start + 2]);
+    }
+    one.append(calendar_id, &["lost".to_owned()], false).await;
+    there.ask(&message("said")).await.unwrap();
+    for client in [&mut here, &mut there] {
+        assert_eq!(log_until(client, start + 4).await, [start + 3, start + 4]);
+    }
+}
+
 /// What became of Redis while things were said.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
