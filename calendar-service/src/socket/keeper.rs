@@ -111,6 +111,8 @@ pub(super) struct Keeper {
     answered: Vec<Arc<Connection>>,
     /// When the log is read, if something is missing that long.
     read_at: Option<Instant>,
+    /// The log could not be read when it was last tried.
+    unread: bool,
 }
 
 // === impl Keeper ===
@@ -134,6 +136,7 @@ impl Keeper {
             turns: Turns::new(Instant::now()),
             answered: Vec::new(),
             read_at: None,
+            unread: false,
         }
     }
 
@@ -162,7 +165,7 @@ impl Keeper {
             tokio::select! {
                 _ = self.commands.recv_many(&mut batch, TURN) => {
                     // Others who have something to say may be ready as well: one statement for all.
-                    if self.writer.is_idle() {
+                    if self.writer.is_idle() && batch.iter().any(|command| matches!(command, Command::Post(_))) {
                         yield_now().await;
                         self.receive(&mut batch);
                     }
@@ -173,7 +176,11 @@ impl Keeper {
                     self.receive(&mut batch);
                 }
                 () = sleep_until(next_turn), if held => {}
-                () = sleep_until(read_at.unwrap_or(next_turn)), if read_at.is_some() => self.catch_up(room).await,
+                () = sleep_until(read_at.unwrap_or(next_turn)), if read_at.is_some() => {
+                    // A try that follows another is for the same gap.
+                    self.hub.meters.gaps.increment(u64::from(!self.unread));
+                    self.catch_up(room).await;
+                }
                 () = sleep(LINGER), if idle => {
                     if self.hub.close_room(self.calendar_id, || self.commands.is_empty()) {
                         return;
@@ -268,7 +275,10 @@ impl Keeper {
     /// where others commit too and can be heard; else it is read now.
     async fn offer(&mut self, room: &mut Room<Connection>, changes: &[Change]) {
         if room.offer(changes) == Offered::Told {
-            self.read_at = None;
+            // What could not be read may be more than what has come.
+            if !self.unread {
+                self.read_at = None;
+            }
             return;
         }
         let bus = &self.hub.service.bus;
@@ -287,11 +297,13 @@ impl Keeper {
             let page = self.hub.service.store.changes_after(self.calendar_id, room.last_seq(), PAGE);
             let Ok(Ok(changes)) = timeout(ANSWER_WITHIN, page).await else {
                 self.read_at = Some(Instant::now() + READ_AGAIN);
+                self.unread = true;
                 return;
             };
             room.catch_up(&changes);
             self.account(room);
             if changes.len() < PAGE as usize {
+                self.unread = false;
                 return;
             }
         }
