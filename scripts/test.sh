@@ -13,16 +13,21 @@ if [ -z "${TEST_SERVERS:-}" ]; then
 fi
 
 started=$SECONDS
+# It waits for the network more than for us.
+tests/peers/install.sh >"$TEST_SERVERS/peers.log" 2>&1 &
+peers=$!
+trap wait EXIT
 scripts/lint.sh
 say "lint took $((SECONDS - started)) s"
 
 # From here on the committed query metadata must do, as on a machine without a database.
 export SQLX_OFFLINE=true
-say "installing other people's clients"
-tests/peers/install.sh
 say "building"
-# The fault tests drive the real programs.
-cargo build --workspace --bins --locked
+# The fault tests drive the real programs. In one go with the tests: those want another tokio (`test-util`), and
+# whatever stands on it would be built twice.
+cargo build --workspace --locked --tests --bin activity-service --bin auth-service --bin calendar-service \
+    --bin gateway --bin notification-service --bin shared-calendar
+wait "$peers" || die "cannot install other people's clients: $(tail -1 "$TEST_SERVERS/peers.log")"
 say "testing (after $((SECONDS - started)) s)"
 if have cargo-nextest; then
     cargo nextest run --workspace --locked --no-tests fail "$@"

@@ -1,8 +1,8 @@
-//! The ways into a cluster, as a balancer before its gateways sees them: only through one that says it is ready.
+//! The ways into a system with several gateways, as a balancer before its gateways sees them: only through one that says it is ready.
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use futures::future::join_all;
 use reqwest::Method;
 use tokio::{
@@ -40,6 +40,11 @@ impl Ways {
         let gateways = cluster.instances().into_iter().filter(|name| name.starts_with("gateway-"));
         let operators = gateways.map(|name| cluster.operator(name)).collect::<Result<Vec<_>>>()?;
         let doors = (0..operators.len()).map(|n| cluster.door(n)).collect::<Result<Arc<[_]>>>()?;
+        Ok(Self::through(doors, operators))
+    }
+
+    /// Looks at these gateways from now on, each where its operator does.
+    pub(crate) fn through(doors: Arc<[Door]>, operators: Vec<Door>) -> Self {
         let (told, ready) = watch::channel(vec![true; operators.len()]);
         let looking = tokio::spawn(async move {
             let mut ticks = interval(LOOK_EVERY);
@@ -49,7 +54,12 @@ impl Ways {
                 told.send_replace(join_all(operators.iter().map(is_ready)).await);
             }
         });
-        Ok(Self { doors, ready, _looking: Arc::new(AbortOnDropHandle::new(looking)) })
+        Self { doors, ready, _looking: Arc::new(AbortOnDropHandle::new(looking)) }
+    }
+
+    /// The n-th gateway, from 0.
+    pub fn door(&self, n: usize) -> Result<&Door> {
+        self.doors.get(n).context("no such gateway")
     }
 
     /// Somebody who goes in by the n-th gateway as long as that is ready.

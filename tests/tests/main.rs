@@ -11,6 +11,7 @@ mod edge;
 mod events;
 mod failover;
 mod idempotency;
+mod instances;
 mod kill;
 mod logins;
 mod members;

@@ -1,16 +1,21 @@
 //! What the crew says in the room.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::Hand;
 use crate::{
-    door::HANGING,
     ledger::Outcome,
     socket::{End, Socket},
     wait::{Deadline, PATIENCE},
 };
+
+/// For an ack: as long as the edge has for an answer. Nobody is told that an instance has stopped, so who waits
+/// longer says it again, with the same key, to whom they then are connected.
+const ACK: Duration = Duration::from_secs(5);
 
 // === impl Hand ===
 
@@ -45,7 +50,7 @@ impl Hand {
                 }
             },
         };
-        match timeout(HANGING, open.ask("message", said.clone())).await {
+        match timeout(ACK, open.ask("message", said.clone())).await {
             Ok(Ok(ack)) if ack["ok"] == true => return true,
             Ok(Ok(ack)) if ack["code"] == "idempotency_in_flight" => {}
             Ok(Ok(ack)) => self.failed(ack),

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use system_tests::{cluster::Cluster, scene::Scene};
 use tokio::time::Instant;
-
-use super::scene::Scene;
 
 /// From a kill until both have done everything anew without the part that is gone.
 const GO_ON: Duration = Duration::from_secs(10);
@@ -14,8 +13,8 @@ const SERVERS: [&str; 4] = ["postgres-a", "redis", "rabbitmq", "prometheus"];
 /// PROMISES: so often.
 const KILLS: usize = 20;
 
-pub(super) async fn nothing_is_lost_by_any_kill(scene: &Scene<'_>) -> Result<()> {
-    let Scene { cluster, crew, .. } = scene;
+pub(super) async fn nothing_is_lost_by_any_kill(cluster: &Cluster, scene: &Scene) -> Result<()> {
+    let crew = scene.crew();
     crew.goes_on(GO_ON).await.context("before any kill")?;
     let instances = cluster.instances();
     let calendars = instances.iter().filter(|part| part.starts_with("calendar-")).cycle();

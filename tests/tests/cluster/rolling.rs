@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-
-use super::scene::Scene;
+use system_tests::{cluster::Cluster, scene::Scene};
 
 const GO_ON: Duration = Duration::from_secs(10);
 
-pub(super) async fn nothing_fails_while_everything_restarts(scene: &Scene<'_>) -> Result<()> {
-    let Scene { cluster, crew, .. } = scene;
+pub(super) async fn nothing_fails_while_everything_restarts(cluster: &Cluster, scene: &Scene) -> Result<()> {
+    let crew = scene.crew();
     crew.goes_on(GO_ON).await.context("after the last kill")?;
     let cuts = scene.cuts();
     let mut noticed = Vec::new();
