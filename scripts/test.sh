@@ -27,7 +27,10 @@ say "building"
 # whatever stands on it would be built twice.
 cargo build --workspace --locked --tests --bin activity-service --bin auth-service --bin calendar-service \
     --bin gateway --bin notification-service --bin shared-calendar
-wait "$peers" || die "cannot install other people's clients: $(tail -1 "$TEST_SERVERS/peers.log")"
+wait "$peers" || {
+    cat "$TEST_SERVERS/peers.log" >&2
+    die "cannot install other people's clients"
+}
 say "testing (after $((SECONDS - started)) s)"
 if have cargo-nextest; then
     cargo nextest run --workspace --locked --no-tests fail "$@"

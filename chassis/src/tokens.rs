@@ -75,7 +75,7 @@ impl BearerToken {
         Self(token.into())
     }
 
-    /// The text, for the `Authorization` header and nothing else.
+    /// The text, for the `Authorization` header or the metadata of a call, and nothing else.
     pub fn expose(&self) -> &str {
         &self.0
     }

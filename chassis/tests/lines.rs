@@ -73,3 +73,29 @@ async fn of_a_pool_of_somebody_else_nothing_is_held(theirs: PgPool) {
         all.push(timeout(Duration::from_secs(5), theirs.acquire()).await.unwrap().unwrap());
     }
 }
+
+#[sqlx::test(migrations = false)]
+async fn whoever_waits_for_the_pool_comes_before_the_next_line(theirs: PgPool) {
+    let pool = pool_beside(&theirs);
+    let mut lines = Vec::new();
+    for _ in 0..CONNECTIONS {
+        lines.push(pool.line().await.unwrap());
+    }
+    let mut waiting = Box::pin(pool.begin());
+    assert!(waiting.as_mut().now_or_never().is_none(), "all of them are in use");
+    lines.pop().unwrap().keep();
+    assert!(timeout(Duration::from_secs(5), waiting).await.is_ok_and(|begun| begun.is_ok()));
+}
+
+#[sqlx::test(migrations = false)]
+async fn nobody_waits_beside_connections_at_hand(theirs: PgPool) {
+    let pool = pool_beside(&theirs);
+    let [one, other] = [pool.line().await.unwrap(), pool.line().await.unwrap()];
+    [one, other].into_iter().for_each(Line::keep);
+    let mut in_use = Vec::new();
+    for _ in 0..CONNECTIONS {
+        in_use.push(timeout(Duration::from_secs(5), pool.acquire()).await.unwrap().unwrap());
+    }
+    drop(in_use);
+    assert!(closes(&pool).await);
+}

@@ -274,6 +274,7 @@ impl Keeper {
     /// Tells changes in their order. What is missing before them is on its way,
     /// where others commit too and can be heard; else it is read now.
     async fn offer(&mut self, room: &mut Room<Connection>, changes: &[Change]) {
+        let told = room.last_seq();
         if room.offer(changes) == Offered::Told {
             // What could not be read may be more than what has come.
             if !self.unread {
@@ -283,7 +284,11 @@ impl Keeper {
         }
         let bus = &self.hub.service.bus;
         if bus.has_others() && bus.is_healthy() {
-            self.read_at.get_or_insert_with(|| Instant::now() + ON_ITS_WAY);
+            let filled = room.last_seq() > told && !self.unread;
+            if filled || self.read_at.is_none() {
+                // Another gap, which is not older than this.
+                self.read_at = Some(Instant::now() + ON_ITS_WAY);
+            }
         } else {
             self.hub.meters.gaps.increment(1);
             self.catch_up(room).await;

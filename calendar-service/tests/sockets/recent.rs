@@ -67,8 +67,10 @@ async fn everybody_who_is_there_hears_it_once(pool: PgPool) {
 #[sqlx::test(migrator = "calendar_service::MIGRATOR")]
 async fn who_comes_within_a_quarter_of_an_hour_hears_it_once(pool: PgPool) {
     let (house, ann, bob) = (House::open(&pool).await, Person::new("ann"), Person::new("bob"));
-    // When somebody has heard it, the call is over.
-    let (eve, mut there) = (Person::new("eve"), house.connect(&Person::new("carl")).await);
+    // When somebody has heard it who was greeted before, the call is over.
+    let (eve, carl) = (Person::new("eve"), Person::new("carl"));
+    let mut there = house.connect(&carl).await;
+    assert_eq!(house.reminded(&mut there, &carl).await, 0);
     house.deliver("r", &ann, None).await;
     assert_eq!(there.until("eventReminder").await.get("late"), None);
     let mut witness = house.connect(&eve).await;

@@ -11,10 +11,12 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::Instant;
 
-/// After this time at hand a connection goes back to its pool, which looks after it.
+use super::pool::is_exhausted;
+
+/// This long after it left its pool a connection goes back, to be looked after.
 const LONGEST: Duration = Duration::from_mins(1);
 /// One that nobody wanted for this long goes back too.
 const IDLE: Duration = Duration::from_secs(5);
@@ -32,6 +34,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 struct Waiting {
     connection: PoolConnection<Postgres>,
+    pool: PgPool,
     taken: Instant,
     used: Instant,
 }
@@ -41,6 +44,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Line {
     connection: PoolConnection<Postgres>,
+    pool: PgPool,
     taken: Instant,
     kept: Arc<Kept>,
 }
@@ -55,13 +59,13 @@ impl Kept {
 
     /// The one that was used last.
     pub(super) fn take(self: &Arc<Self>) -> Option<Line> {
-        let Waiting { connection, taken, .. } = self.waiting().as_mut()?.pop()?;
-        Some(Line { connection, taken, kept: Arc::clone(self) })
+        let Waiting { connection, pool, taken, .. } = self.waiting().as_mut()?.pop()?;
+        Some(Line { connection, pool, taken, kept: Arc::clone(self) })
     }
 
     /// One that comes from the pool.
-    pub(super) fn lend(self: &Arc<Self>, connection: PoolConnection<Postgres>) -> Line {
-        Line { connection, taken: Instant::now(), kept: Arc::clone(self) }
+    pub(super) fn lend(self: &Arc<Self>, pool: PgPool, connection: PoolConnection<Postgres>) -> Line {
+        Line { connection, pool, taken: Instant::now(), kept: Arc::clone(self) }
     }
 
     /// How many are at hand: the pool counts them as used.
@@ -91,15 +95,19 @@ impl Kept {
 
 impl Line {
     /// Leaves it to the next one. Only after the whole answer to the last statement, and outside
-    /// of any transaction.
+    /// of any transaction. Where somebody may be waiting for the pool it goes back: those are
+    /// served in turn.
     pub fn keep(self) {
-        let Self { connection, taken, kept } = self;
+        let Self { connection, pool, taken, kept } = self;
         let used = Instant::now();
+        if is_exhausted(&pool) {
+            return;
+        }
         if let Some(waiting) = kept.waiting().as_mut()
             && waiting.len() < kept.most
             && used - taken < LONGEST
         {
-            waiting.push(Waiting { connection, taken, used });
+            waiting.push(Waiting { connection, pool, taken, used });
         }
     }
 }

@@ -68,7 +68,9 @@ impl Pool {
 
     /// The pool as of now. For what takes a pool of sqlx's, and not for keeping.
     pub fn current(&self) -> PgPool {
-        self.now().pool
+        let current = self.now();
+        current.make_room();
+        current.pool
     }
 
     fn now(&self) -> Current {
@@ -78,10 +80,11 @@ impl Pool {
     /// A connection to the primary for statements that are small and many, outside of transactions.
     pub async fn line(&self) -> Result<Line, sqlx::Error> {
         let Current { pool, kept } = self.now();
-        match kept.take() {
-            Some(line) => Ok(line),
-            None => Ok(kept.lend(pool.acquire().await?)),
+        if let Some(line) = kept.take() {
+            return Ok(line);
         }
+        let connection = pool.acquire().await?;
+        Ok(kept.lend(pool, connection))
     }
 
     /// Connections that are used and unused, those at hand among the latter; the
@@ -200,11 +203,24 @@ impl<'p> Executor<'p> for &Pool {
     }
 }
 
+/// Whether somebody may be waiting for a connection.
+pub(super) fn is_exhausted(pool: &PgPool) -> bool {
+    pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections()
+}
+
 // === impl Current ===
 
 impl Current {
     pub(super) fn keeping(pool: PgPool, max_connections: u32) -> Self {
         Self { pool, kept: Kept::of(max_connections) }
+    }
+
+    /// Gives one back that is at hand, where the pool has no other: whoever asks the pool
+    /// does not wait beside connections that nobody uses.
+    fn make_room(&self) {
+        if is_exhausted(&self.pool) {
+            drop(self.kept.take());
+        }
     }
 
     /// Closes it and waits for the connections in use.

@@ -4,7 +4,7 @@
 //! their own: what is named `authorization` never gets a place in the tables of an HTTP/2
 //! connection (h2 and nghttp2 alike), and four hundred bytes to be coded and decoded with every
 //! call are a tenth of what a small call costs. In the table (RFC 7541, section 2.3.2) they are one
-//! byte from the second call on. Whether a token is there, only he can find out who can guess all
+//! byte from the second call on, for as many sessions as fit: the gateway lets them in. Whether a token is there, only he can find out who can guess all
 //! of it (section 7.1.1).
 
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
@@ -30,7 +30,7 @@ pub fn shows_token(metadata: &MetadataMap) -> bool {
     metadata.contains_key(AUTHORIZATION) || metadata.contains_key(TOKEN)
 }
 
-/// The token of a call; `unauthenticated` without one, or with two.
+/// The token of a call; `unauthenticated` without one, or under both names.
 pub(super) fn token(metadata: &MetadataMap) -> Result<&str, Fault> {
     let text = |key: &str| metadata.get(key).map(|value| value.to_str().ok());
     let shown = match (text(AUTHORIZATION), text(TOKEN)) {

@@ -145,8 +145,8 @@ impl Place for Endpoint {
 }
 
 /// What HPACK keeps in the connection's table: the token, which comes again with
-/// every call of its session; not the request's id, which never does and would
-/// push the tokens out.
+/// every call of its session; not the request's id, which never does and would push
+/// the tokens out. Its 4 KiB hold nine of them.
 fn choose_for_the_table(headers: &mut HeaderMap) {
     if let Some(token) = headers.get_mut(rpc::TOKEN) {
         token.set_sensitive(false);

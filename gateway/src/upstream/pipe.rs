@@ -150,7 +150,9 @@ async fn ask(
 ) -> Result<Response<Whole>, Failure> {
     let left = until.saturating_duration_since(Instant::now());
     // `m`: milliseconds (gRPC over HTTP/2, Timeout).
-    if let Ok(timeout) = HeaderValue::try_from(format!("{}m", left.as_millis().max(1))) {
+    if let Ok(mut timeout) = HeaderValue::try_from(format!("{}m", left.as_millis().max(1))) {
+        // Another one with nearly every call: not worth a place in the connection's table.
+        timeout.set_sensitive(true);
         head.headers.insert(GRPC_TIMEOUT, timeout);
     }
     timeout_at(until, endpoint.exchange(head, message)).await.unwrap_or(Err(Failure::Late))

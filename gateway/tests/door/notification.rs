@@ -29,7 +29,7 @@ pub(crate) enum Asked {
 
 pub(crate) struct Notification {
     token: ServiceToken,
-    /// With the `authorization` that came with it.
+    /// With the caller's token that came with it.
     asked: Mutex<Vec<(Asked, Option<String>)>>,
     refusal: Mutex<Option<Reason>>,
     /// The one timer there is.

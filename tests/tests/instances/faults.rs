@@ -26,6 +26,11 @@ pub(super) async fn nobody_but_writers_notices(fleet: &Fleet, scene: &Scene) -> 
     let crew = scene.crew();
     crew.goes_on(GO_ON).await.context("before any fault")?;
     let reader = fleet.ways()?.door(0)?.person("reader").await?;
+    // Negative control: where nobody is hurt, the victims have more than is left to them then.
+    let calm = Readers::start(fleet, &reader).await?;
+    calm.more(MANY).await?;
+    let calm = calm.stop().await?;
+    ensure!(calm.must_be_answered().is_ok() && calm.must_be_undisturbed().is_err(), "{calm:?}");
     let mut wrong = Vec::new();
     for fault in [Fault::Frozen, Fault::Slow, Fault::CutOff] {
         let before = crew.failures().len();
@@ -52,7 +57,8 @@ pub(super) async fn nobody_but_writers_notices(fleet: &Fleet, scene: &Scene) -> 
         alone.more(SOME as usize).await?;
         fleet.heal()?;
         let alone = alone.stop().await?;
-        ensure!(alone.must_be_undisturbed().is_err(), "{fault:?} befell nobody: {alone:?}");
+        let answered = alone.must_be_answered().is_ok();
+        ensure!(answered == matches!(fault, Fault::Slow), "{fault:?} befell nobody: {alone:?}");
 
         comes_back(fleet, &reader).await.with_context(|| format!("after {fault:?}"))?;
         crew.goes_on(GO_ON).await.with_context(|| format!("after {fault:?}"))?;
