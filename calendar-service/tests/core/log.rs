@@ -8,6 +8,7 @@ use calendar_service::{
     change, message,
     model::{Change, ChangeKind, NewChange},
 };
+use chassis::postgres::Pool;
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -61,7 +62,7 @@ async fn a_sequence_would_show_a_gap(pool: PgPool) {
     sqlx::query("create sequence careless start 2").execute(&world.pool).await.unwrap();
     let insert = "insert into calendar_changes (calendar_id, seq, kind, by_name, payload)
                   values ($1, nextval('careless'), 'message', 'ann', '{}')";
-    let mut slow = world.pool.begin().await.unwrap();
+    let mut slow = Pool::from(world.pool.clone()).begin().await.unwrap();
     sqlx::query(insert).bind(made.calendar_id).execute(&mut *slow).await.unwrap();
     sqlx::query(insert).bind(made.calendar_id).execute(&world.pool).await.unwrap();
     let seen = world.service.store.changes_after(made.calendar_id, 1, 10).await.unwrap();

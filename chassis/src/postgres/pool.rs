@@ -101,9 +101,16 @@ impl Pool {
         self.current().acquire().await
     }
 
-    /// A transaction on the primary.
+    /// A transaction on the primary. Whoever asks may leave at any moment, as callers whose time is
+    /// up do.
     pub async fn begin(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
-        self.current().begin().await
+        let connection = self.acquire().await?;
+        // sqlx 0.9.0 forgets a `begin` that nobody waits for any more: the connection would go back
+        // with an open transaction, and what the next one writes over it, and acks, would never be
+        // committed (its issue 4393). A task of its own is not dropped, and then its transaction is.
+        #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+        let begun = tokio::spawn(PgTransaction::begin(connection, None)).await;
+        begun.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     /// Whether a standby is in sight that follows the primary.
