@@ -16,6 +16,7 @@
 pub mod account;
 pub mod activity;
 pub mod bare_hash;
+pub mod bare_relay;
 pub mod callgrind;
 pub mod event;
 pub mod fan_out;

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use load_benches::{
-    account::create_accounts,
+    account::{Account, create_accounts},
+    bare_relay::{self, BareRelay},
     callgrind,
     goal::{Goal, Goals},
     interrupt::or_interrupted,
     read::{Direct, ThroughGateway},
     system::System,
+    table::Table,
     trial::Trial,
 };
 
@@ -30,6 +32,19 @@ struct Settings {
     /// Count the instructions of the gateway instead, under valgrind.
     #[arg(long)]
     instructions: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What this program is beside itself.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// The bare relay that the gateway is compared with.
+    #[command(name = bare_relay::ARGUMENT, hide = true)]
+    BareRelay {
+        /// The address of calendar-service.
+        calendar_uri: String,
+    },
 }
 
 /// Connections, with one request each.
@@ -41,6 +56,9 @@ async fn main() -> Result<()> {
 }
 
 async fn run(settings: Settings) -> Result<()> {
+    if let Some(Part::BareRelay { calendar_uri }) = &settings.part {
+        return bare_relay::serve(calendar_uri).await;
+    }
     if settings.instructions {
         return count(&settings).await;
     }
@@ -98,6 +116,27 @@ async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
     Ok(instructions as f64 / trial.outcome.requests as f64)
 }
 
+/// Adds the bare relay's row, and answers what it costs a request, in µs.
+async fn relayed(
+    settings: &Settings,
+    system: &System,
+    (account, connections): (&Account, usize),
+    table: &mut Table,
+) -> Result<f64> {
+    let time = Duration::from_secs(settings.seconds);
+    let relay = BareRelay::start(&system.calendar_uri, &account.token)?;
+    let callers = ThroughGateway::connect(relay.address, &account.token, connections).await?;
+    let mut callers = Trial::default().round(system, callers, time).await?;
+    let before = relay.process().cpu_time()?;
+    let mut trial = Trial::default();
+    for _ in 0..settings.rounds {
+        callers = trial.round(system, callers, time).await?;
+    }
+    trial.cpu.gateway = relay.process().cpu_time()? - before;
+    trial.add_to(table, &format!("bare relay, {connections} at once"));
+    Ok(trial.per_request(trial.cpu.gateway))
+}
+
 /// Prints the table with so many of calendar-service behind the gateway, and
 /// answers what the gateway costs a request, in µs, for each of [`AT_ONCE`].
 async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Result<[f64; 2]> {
@@ -126,6 +165,8 @@ async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Re
             continue;
         }
         goals.add(&format!("gateway CPU a request, {connections} at once"), "µs", Goal::AtMost(40.0), *cost);
+        let least = relayed(settings, &system, (&account, connections), &mut table).await?;
+        goals.note(&format!("a bare relay's CPU a request, {connections} at once"), "µs", least);
         for percent in [50.0, 99.0] {
             let through = gateway.outcome.latencies.percentile(percent);
             let added = through.as_secs_f64() - direct.outcome.latencies.percentile(percent).as_secs_f64();
