@@ -1,6 +1,6 @@
 //! A WebSocket client that costs little: text out, whole frames in, no copies.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::{
@@ -10,6 +10,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::Mutex,
+    time::{Instant, sleep},
 };
 
 /// The sending side; clones share the connection.
@@ -37,6 +38,10 @@ pub enum Frame<'a> {
     Close(u16),
 }
 
+/// How long a place for one more socket is waited for, and between two tries.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
+
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
@@ -48,8 +53,20 @@ const LENGTH_16: u8 = 0x7e;
 /// The next eight bytes are the length.
 const LENGTH_64: u8 = 0x7f;
 
-/// Connects to `/ws` with a token in the header.
+/// Connects to `/ws` with a token in the header. Where the account has too many sockets, those of
+/// the load before are on their way out.
 pub async fn connect(address: SocketAddr, token: &str) -> Result<(Sender, Receiver)> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(connected) = try_connect(address, token, Instant::now() < deadline).await? {
+            return Ok(connected);
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// None: there are too many, which may be `forgiven`.
+async fn try_connect(address: SocketAddr, token: &str, forgiven: bool) -> Result<Option<(Sender, Receiver)>> {
     let mut stream = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
     stream.set_nodelay(true)?;
     let request = format!(
@@ -64,12 +81,15 @@ pub async fn connect(address: SocketAddr, token: &str) -> Result<(Sender, Receiv
             break end + 4;
         }
     };
+    if forgiven && buffer.starts_with(b"HTTP/1.1 429") {
+        return Ok(None);
+    }
     if !buffer.starts_with(b"HTTP/1.1 101") {
         bail!("no upgrade: {}", String::from_utf8_lossy(&buffer));
     }
     buffer.drain(..head);
     let (read, write) = stream.into_split();
-    Ok((Sender { write: Arc::new(Mutex::new(write)) }, Receiver { read, buffer }))
+    Ok(Some((Sender { write: Arc::new(Mutex::new(write)) }, Receiver { read, buffer })))
 }
 
 // === impl Sender ===
