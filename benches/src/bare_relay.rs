@@ -1,11 +1,12 @@
 //! The least that any gateway has to do: HTTP/1.1 in, HTTP/2 out, and not a look at
-//! anything. What it costs here is what no gateway on these libraries and this machine goes below.
+//! anything, on one thread. What it costs is what the kernel and the libraries take of a gateway's
+//! cost on this machine; threads that wake each other come on top.
 
 use std::{
     convert::Infallible,
-    io::{BufRead as _, BufReader},
     net::{Ipv4Addr, SocketAddr},
-    process::{Child, Command, Stdio},
+    process::Stdio,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -14,7 +15,12 @@ use chassis::{rpc::TOKEN, tokens::BearerToken};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, client::conn::http2, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, stdin},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::timeout,
+};
 
 use crate::process::Process;
 
@@ -24,12 +30,16 @@ pub const ARGUMENT: &str = "bare-relay";
 const EMPTY: &[u8] = &[0; 5];
 const PATH: &str = "/calendar.v1.CalendarService/ListCalendars";
 
+/// How long it may take until it listens.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
 type Sender = http2::SendRequest<Full<Bytes>>;
 
 /// The running program as a relay, in a process of its own, which ends with it.
 #[derive(Debug)]
 pub struct BareRelay {
     child: Child,
+    process: Process,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -38,35 +48,43 @@ pub struct BareRelay {
 
 impl BareRelay {
     /// Starts one before a calendar-service, for calls of one account.
-    pub fn start(calendar_uri: &str, token: &BearerToken) -> Result<Self> {
+    pub async fn start(calendar_uri: &str, token: &BearerToken) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([ARGUMENT, calendar_uri])
             .env("TOKEN", token.expose())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()?;
-        let mut address = String::new();
+        let process = Process::new(child.id().context("it ended at once")?);
         let output = child.stdout.take().context("it has no output")?;
-        BufReader::new(output).read_line(&mut address)?;
+        let mut address = String::new();
+        timeout(READY_WITHIN, BufReader::new(output).read_line(&mut address)).await??;
         let address = address.trim().parse().context("it says where it listens")?;
-        Ok(Self { child, address })
+        Ok(Self { child, process, address })
     }
 
     /// Its process.
-    pub fn process(&self) -> Process {
-        Process::new(self.child.id())
+    pub const fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Result<()> {
+        self.child.kill().await.context("it cannot be ended")
     }
 }
 
-impl Drop for BareRelay {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Is the relay, until it is ended. Says where it listens.
+/// Is the relay until its input ends, as it does with whoever started it. Says where it listens.
 pub async fn serve(calendar_uri: &str) -> Result<()> {
+    let (mut input, mut nothing) = (stdin(), Vec::new());
+    tokio::select! {
+        served = relay_all(calendar_uri) => served,
+        ended = input.read_to_end(&mut nothing) => ended.map(drop).map_err(Into::into),
+    }
+}
+
+async fn relay_all(calendar_uri: &str) -> Result<()> {
     let token: Bytes = std::env::var("TOKEN")?.into();
     let authority = calendar_uri.strip_prefix("http://").context("the address of calendar-service")?;
     let stream = TcpStream::connect(authority).await?;

@@ -11,6 +11,7 @@ use std::{str::FromStr as _, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
+    Connection as _,
     error::DatabaseError,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -108,12 +109,12 @@ async fn tend(pool: &Pool, migrator: &'static Migrator, database: &Dependency, l
 pub async fn migrate(pool: &Pool, migrator: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
     // Whoever migrates by hand follows nobody.
     pool.look().await;
-    let mut connection = pool.acquire().await?;
-    sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
+    // The setting, and what is left when nobody waits any more, must not go back into the pool.
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
     // Not `run`: its future is not `Send` for every lifetime (`Acquire` is not
     // general enough), so no task could hold it. This is what it calls.
-    let migrated = migrator.run_direct(None, &mut *connection, false).await;
-    // The setting must not go back into the pool.
+    let migrated = migrator.run_direct(None, &mut connection, false).await;
     connection.close().await?;
     migrated
 }

@@ -5,25 +5,24 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use load_benches::{
-    account::{Account, create_accounts},
+    account::create_accounts,
     bare_relay::{self, BareRelay},
     callgrind,
     goal::{Goal, Goals},
     interrupt::or_interrupted,
     read::{Direct, ThroughGateway},
     system::System,
-    table::Table,
     trial::Trial,
 };
 
 /// Prints what the gateway adds to `GET /calendar/calendars`, beside the same
-/// call made directly to calendar-service.
+/// call made directly to calendar-service and through a relay that looks at nothing.
 #[derive(Debug, Parser)]
 struct Settings {
     /// Seconds of one round.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// Rounds of each load; direct and through the gateway take turns.
+    /// Rounds of each load; direct, through the gateway and through the relay take turns.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// Instances of calendar-service behind it, beside one alone; 1 leaves that part out.
@@ -116,27 +115,6 @@ async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
     Ok(instructions as f64 / trial.outcome.requests as f64)
 }
 
-/// Adds the bare relay's row, and answers what it costs a request, in µs.
-async fn relayed(
-    settings: &Settings,
-    system: &System,
-    (account, connections): (&Account, usize),
-    table: &mut Table,
-) -> Result<f64> {
-    let time = Duration::from_secs(settings.seconds);
-    let relay = BareRelay::start(&system.calendar_uri, &account.token)?;
-    let callers = ThroughGateway::connect(relay.address, &account.token, connections).await?;
-    let mut callers = Trial::default().round(system, callers, time).await?;
-    let before = relay.process().cpu_time()?;
-    let mut trial = Trial::default();
-    for _ in 0..settings.rounds {
-        callers = trial.round(system, callers, time).await?;
-    }
-    trial.cpu.gateway = relay.process().cpu_time()? - before;
-    trial.add_to(table, &format!("bare relay, {connections} at once"));
-    Ok(trial.per_request(trial.cpu.gateway))
-}
-
 /// Prints the table with so many of calendar-service behind the gateway, and
 /// answers what the gateway costs a request, in µs, for each of [`AT_ONCE`].
 async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Result<[f64; 2]> {
@@ -151,21 +129,30 @@ async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Re
         let mut direct_callers = Direct::connect(&system.calendar_uri, &account.token, connections)?;
         let mut gateway_callers =
             ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
-        let (mut direct, mut gateway) = (Trial::default(), Trial::default());
+        let relay = BareRelay::start(&system.calendar_uri, &account.token).await?;
+        let mut relay_callers = ThroughGateway::connect(relay.address, &account.token, connections).await?;
+        let (mut direct, mut gateway, mut relayed) = (Trial::default(), Trial::default(), Trial::default());
         direct_callers = Trial::default().round(&system, direct_callers, time).await?;
         gateway_callers = Trial::default().round(&system, gateway_callers, time).await?;
+        relay_callers = Trial::default().round(&system, relay_callers, time).await?;
+        let warm = relay.process().cpu_time()?;
         for _ in 0..settings.rounds {
             direct_callers = direct.round(&system, direct_callers, time).await?;
             gateway_callers = gateway.round(&system, gateway_callers, time).await?;
+            relay_callers = relayed.round(&system, relay_callers, time).await?;
         }
+        // In the gateway's place, and in its column.
+        relayed.cpu.gateway = relay.process().cpu_time()?.saturating_sub(warm);
+        relay.stop().await?;
         direct.add_to(&mut table, &format!("gRPC, {connections} at once"));
         gateway.add_to(&mut table, &format!("gateway, {connections} at once"));
+        relayed.add_to(&mut table, &format!("bare relay, {connections} at once"));
         *cost = gateway.per_request(gateway.cpu.gateway);
         if endpoints > 1 {
             continue;
         }
         goals.add(&format!("gateway CPU a request, {connections} at once"), "µs", Goal::AtMost(40.0), *cost);
-        let least = relayed(settings, &system, (&account, connections), &mut table).await?;
+        let least = relayed.per_request(relayed.cpu.gateway);
         goals.note(&format!("a bare relay's CPU a request, {connections} at once"), "µs", least);
         for percent in [50.0, 99.0] {
             let through = gateway.outcome.latencies.percentile(percent);

@@ -110,7 +110,11 @@ impl Pool {
         // committed (its issue 4393). A task of its own is not dropped, and then its transaction is.
         #[expect(clippy::disallowed_methods, reason = "the one place that may")]
         let begun = tokio::spawn(PgTransaction::begin(connection, None)).await;
-        begun.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        begun.unwrap_or_else(|ended| match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is at its end.
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        })
     }
 
     /// Whether a standby is in sight that follows the primary.
