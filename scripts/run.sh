@@ -14,7 +14,7 @@ for name in AUTH CALENDAR NOTIFICATION ACTIVITY; do
 done
 
 [ -x target/release/shared-calendar ] ||
-    say "building: five to ten minutes the first time on two cores, a minute after a change"
+    say "building: a quarter of an hour the first time on two cores, some minutes after a change"
 # The queries are checked against the committed metadata: a build needs no database.
 SQLX_OFFLINE=true cargo build --release --locked --package standalone --bin shared-calendar
 exec target/release/shared-calendar "$@"
