@@ -2,26 +2,15 @@
 # scripts/rabbitmq.sh start|stop|kill|url FOLDER: a private RabbitMQ whose data, log and pid files are in FOLDER.
 #   start  starts it (about 8 s) and waits until it answers; does nothing when it runs. Ports stay its own.
 #   stop   ends it and its epmd, by their pids.    kill  SIGKILL to the broker alone, as a crash.
-#   url    prints its address: the same before it runs and after a restart.
+#   url    prints its address: final after the first start, which takes another port where somebody took the first choice.
 # Broker, Erlang distribution and epmd listen on loopback alone.
 set -euo pipefail
 . "$(dirname "$0")/say.sh"
 . "$root/scripts/packages.sh"
+. "$root/scripts/processes.sh"
 [ $# = 2 ] || die "usage: scripts/rabbitmq.sh start|stop|kill|url FOLDER"
 mkdir -p "$2"
 folder=$(cd "$2" && pwd)
-
-free_port() {
-    local port
-    for _ in $(seq 100); do
-        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-    die "no free port on 127.0.0.1"
-}
 
 # Three ports, chosen once: clients find the broker again after a restart.
 ports() {
@@ -29,29 +18,21 @@ ports() {
     read -r port distribution epmd_port <"$folder/ports"
 }
 
-# A recorded process, when it still is what it was.
-recorded() {
-    local pid
-    [ -s "$folder/$1.pid" ] && pid=$(cat "$folder/$1.pid") && case "$(ps -o comm= -p "$pid" 2>/dev/null)" in
-    "$2"*) echo "$pid" ;;
-    *) return 1 ;;
-    esac
-}
+# Its process, of Erlang's virtual machine.
+broker() { recorded beam.smp "$folder/broker.pid"; }
 
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-end_process() {
-    kill "-$1" "$2" 2>/dev/null || return 0
-    for _ in $(seq 100); do
-        kill -0 "$2" 2>/dev/null || return 0
-        sleep 0.1
-    done
-    kill -KILL "$2" 2>/dev/null || true
+# Before a start: others may have taken what was free when it was chosen. Clients know the broker's own port by then,
+# so that one moves before the first start alone.
+fresh_ports() {
+    [ -e "$folder/data" ] || ! answers "$port" || port=$(free_port)
+    ! answers "$distribution" || distribution=$(free_port "$port")
+    recorded epmd "$folder/epmd.pid" >/dev/null || ! answers "$epmd_port" || epmd_port=$(free_port "$port" "$distribution")
+    echo "$port $distribution $epmd_port" >"$folder/ports"
 }
 
 # Of its own, so that its pid is known: the one that Erlang starts by itself stays behind as a daemon.
 start_epmd() {
-    recorded epmd epmd >/dev/null && return
+    recorded epmd "$folder/epmd.pid" >/dev/null && return
     epmd -address 127.0.0.1 -port "$epmd_port" >"$folder/epmd.log" 2>&1 </dev/null 9>&- &
     echo $! >"$folder/epmd.pid"
     for _ in $(seq 50); do
@@ -77,7 +58,7 @@ CONF
     echo '[].' >"$folder/plugins"
     env "${at_home[@]}" setsid "$(rabbitmq_programs)/rabbitmq-server" >"$folder/output" 2>&1 </dev/null 9>&- &
     for _ in $(seq 600); do
-        if recorded broker beam >/dev/null && answers "$port"; then return; fi
+        if broker >/dev/null && answers "$port"; then return; fi
         sleep 0.1
     done
     die "RabbitMQ does not start: $(tail -3 "$folder/output")"
@@ -91,16 +72,18 @@ start)
     # Two tests that want it at once start one.
     exec 9>"$folder/lock"
     flock 9
-    if recorded broker beam >/dev/null && answers "$port"; then exit 0; fi
+    ports
+    if broker >/dev/null && answers "$port"; then exit 0; fi
+    fresh_ports
     start_epmd
     start_broker
     ;;
 kill)
-    if pid=$(recorded broker beam); then end_process KILL "$pid"; fi
+    if pid=$(broker); then end_process KILL "$pid" 10; fi
     ;;
 stop)
-    if pid=$(recorded broker beam); then end_process TERM "$pid"; fi
-    if pid=$(recorded epmd epmd); then end_process TERM "$pid"; fi
+    if pid=$(broker); then end_process TERM "$pid" 10; fi
+    if pid=$(recorded epmd "$folder/epmd.pid"); then end_process TERM "$pid" 10; fi
     ;;
 *) die "usage: scripts/rabbitmq.sh start|stop|kill|url FOLDER" ;;
 esac

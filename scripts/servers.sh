@@ -4,13 +4,14 @@
 #   DATABASE_URL                                 the superuser; `#[sqlx::test]` makes its databases here
 #   AUTH_DATABASE_URL, CALENDAR_DATABASE_URL, …  databases with every migration applied, for sqlx's macros
 #   TEST_REDIS_URL
-#   TEST_RABBITMQ, TEST_AMQP_URL                 the folder and the address of a RabbitMQ that does not run yet:
+#   TEST_RABBITMQ                                the folder of a RabbitMQ that does not run yet:
 #                                                `scripts/rabbitmq.sh start "$TEST_RABBITMQ"` takes 8 s, so who needs it starts it
 #   TEST_SERVERS                                 the folder of both, with their logs
 # They lose everything in a power cut (fsync off): they are for tests.
 set -euo pipefail
 . "$(dirname "$0")/say.sh"
 . "$root/scripts/packages.sh"
+. "$root/scripts/processes.sh"
 [ $# -gt 0 ] || die "usage: scripts/servers.sh COMMAND…"
 ensure postgres redis
 
@@ -59,32 +60,16 @@ sweep() {
     done
 }
 
-# A recorded process, when it still is what it was: a process id may have been given to somebody else since.
-recorded() {
-    local pid
-    [ -f "$2" ] && pid=$(head -1 "$2") && [ -n "$pid" ] || return 1
-    case "$(ps -o comm= -p "$pid" 2>/dev/null)" in "$1"*) echo "$pid" ;; *) return 1 ;; esac
-}
-
 end_servers() {
     local pid
     # SIGQUIT ends PostgreSQL without a checkpoint: its data are thrown away anyway.
-    if pid=$(recorded postgres "$1/postgres/data/postmaster.pid"); then end_process QUIT "$pid"; fi
-    if pid=$(recorded redis-server "$1/redis/pid"); then end_process TERM "$pid"; fi
+    if pid=$(recorded postgres "$1/postgres/data/postmaster.pid"); then end_process QUIT "$pid" 5; fi
+    if pid=$(recorded redis-server "$1/redis/pid"); then end_process TERM "$pid" 5; fi
     if [ -f "$1/rabbitmq/epmd.pid" ]; then
         # Its data are thrown away as well; `stop` ends what is left, its epmd.
         "$root/scripts/rabbitmq.sh" kill "$1/rabbitmq"
         "$root/scripts/rabbitmq.sh" stop "$1/rabbitmq"
     fi
-}
-
-end_process() {
-    kill "-$1" "$2" 2>/dev/null || return 0
-    for _ in $(seq 50); do
-        kill -0 "$2" 2>/dev/null || return 0
-        sleep 0.1
-    done
-    kill -KILL "$2" 2>/dev/null || true
 }
 
 clean_up() {
@@ -100,18 +85,6 @@ clean_up() {
         rm -rf "$folder"
     fi
     exit "$code"
-}
-
-free_port() {
-    local port
-    for _ in $(seq 100); do
-        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-    die "no free port on 127.0.0.1"
 }
 
 start_postgres() {
@@ -183,8 +156,6 @@ start_postgres
 start_redis
 migrate
 export TEST_SERVERS=$folder TEST_RABBITMQ=$folder/rabbitmq
-TEST_AMQP_URL=$("$root/scripts/rabbitmq.sh" url "$TEST_RABBITMQ")
-export TEST_AMQP_URL
 # A process group of its own, and waited for: a signal to us ends the whole command.
 set -m
 "$@" &

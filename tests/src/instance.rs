@@ -10,11 +10,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use test_support::ports;
 use tokio::process::{Child, Command};
 
 use crate::{
     door::Door,
-    folder, logs, ports,
+    folder, logs,
     program::{binary, ready},
     services::{Addresses, Service},
     settings::Variables,
@@ -36,7 +37,7 @@ pub struct Instance {
 impl Instance {
     /// An instance that listens at the service's addresses of `addresses`. Not started yet.
     pub(crate) fn new(service: Service, addresses: Addresses, mut settings: Variables) -> Result<Self> {
-        let admin = ports::free()?;
+        let admin = ports::free();
         settings.extend(addresses.settings());
         settings.extend(addresses.listeners(service));
         let name = service.name();

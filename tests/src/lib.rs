@@ -28,7 +28,6 @@ pub mod load;
 pub mod logs;
 pub mod peers;
 pub mod person;
-pub mod ports;
 pub mod program;
 pub mod proxy;
 pub mod receiver;

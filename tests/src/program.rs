@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use test_support::ports;
 use tokio::{
     process::{Child, Command},
     time::timeout,
@@ -21,7 +22,7 @@ use tokio::{
 use crate::{
     databases::Databases,
     door::Door,
-    folder, logs, ports,
+    folder, logs,
     truth::Truth,
     wait::{until, until_within},
 };
@@ -47,7 +48,7 @@ pub struct Program {
 impl Program {
     /// The program with a PostgreSQL of its own, as `make run` starts it. Not started yet.
     pub fn embedded(name: &str) -> Result<Self> {
-        let (public, admin) = (ports::free()?, ports::free()?);
+        let (public, admin) = (ports::free(), ports::free());
         // PostgreSQL does not run as root, and must get in.
         let data = tempfile::Builder::new().prefix("calendar-").tempdir_in("/var/tmp")?;
         fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755))?;

@@ -5,9 +5,10 @@ use std::{net::SocketAddr, process::Stdio};
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use test_support::ports;
 use tokio::process::{Child, Command};
 
-use crate::{ports, wait::until};
+use crate::wait::until;
 
 /// A Redis of one test, on a port that stays its own.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct RedisServer {
 impl RedisServer {
     /// A port for a server that does not run yet.
     pub fn absent() -> Result<Self> {
-        Ok(Self { address: ports::free()?, folder: tempfile::tempdir()?, child: None })
+        Ok(Self { address: ports::free(), folder: tempfile::tempdir()?, child: None })
     }
 
     /// A running server.

@@ -9,12 +9,10 @@ use std::{
 
 use anyhow::Result;
 use chassis::{lifecycle::Lifecycle, service_token::ServiceToken};
+use test_support::ports;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{
-    ports,
-    settings::{self, Variables},
-};
+use crate::settings::{self, Variables};
 
 /// A part that can be restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,27 +128,27 @@ impl Service {
 // === impl Addresses ===
 
 impl Addresses {
-    pub(crate) fn free() -> Result<Self> {
-        Ok(Self {
-            auth: ports::free()?,
-            calendar: ports::free()?,
-            sockets: ports::free()?,
-            notification: ports::free()?,
-            activity: ports::free()?,
-            gateway: ports::free()?,
-        })
+    pub(crate) fn free() -> Self {
+        Self {
+            auth: ports::free(),
+            calendar: ports::free(),
+            sockets: ports::free(),
+            notification: ports::free(),
+            activity: ports::free(),
+            gateway: ports::free(),
+        }
     }
 
     /// The same, but for one more instance of a service.
-    pub(crate) fn beside(self, service: Service) -> Result<Self> {
-        let other = Self::free()?;
-        Ok(match service {
+    pub(crate) fn beside(self, service: Service) -> Self {
+        let other = Self::free();
+        match service {
             Service::Auth => Self { auth: other.auth, ..self },
             Service::Calendar => Self { calendar: other.calendar, sockets: other.sockets, ..self },
             Service::Notification => Self { notification: other.notification, ..self },
             Service::Activity => Self { activity: other.activity, ..self },
             Service::Gateway => Self { gateway: other.gateway, ..self },
-        })
+        }
     }
 
     /// Where a service's own program is told to listen.

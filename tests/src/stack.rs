@@ -97,7 +97,7 @@ impl Builder {
             None => Databases::fresh().await?,
         };
         let folder = tempfile::tempdir()?;
-        let addresses = Addresses::free()?;
+        let addresses = Addresses::free();
         let mut settings = addresses.settings();
         settings.insert("AUTH_DATABASE_URL".to_owned(), databases.auth.clone());
         settings.insert("CALENDAR_DATABASE_URL".to_owned(), databases.calendar.clone());
@@ -183,7 +183,7 @@ impl Stack {
 
     /// One more gateway before the same services, which speaks TLS with the certificate `public`.
     pub async fn gateway_with_tls(&mut self, certificates: &Certificates) -> Result<SocketAddr> {
-        let addresses = self.addresses.beside(Service::Gateway)?;
+        let addresses = self.addresses.beside(Service::Gateway);
         let mut settings = self.settings.clone();
         settings.extend(addresses.settings());
         for (variable, file) in
@@ -207,7 +207,7 @@ impl Stack {
     }
 
     async fn gateway_before(&mut self, addresses: Addresses) -> Result<Door> {
-        let addresses = addresses.beside(Service::Gateway)?;
+        let addresses = addresses.beside(Service::Gateway);
         let mut settings = self.settings.clone();
         settings.extend(addresses.settings());
         let gateway = Service::Gateway.start(&settings, &addresses, &self.service_token).await?;
@@ -251,7 +251,7 @@ impl Stack {
 
     /// The program of one more instance of a service, not started yet.
     pub fn another(&self, service: Service) -> Result<Instance> {
-        Instance::new(service, self.addresses.beside(service)?, self.settings.clone())
+        Instance::new(service, self.addresses.beside(service), self.settings.clone())
     }
 
     /// Waits until every service is ready.

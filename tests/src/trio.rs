@@ -14,11 +14,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, PgConnection, Postgres, postgres::PgRow};
 use standalone::postgres::{Owner, Programs};
 use tempfile::TempDir;
+use test_support::ports;
 use tokio::process::{Child, Command};
 
 use crate::{
     databases::Databases,
-    folder, ports,
+    folder,
     truth::Truth,
     wait::{until, until_within},
 };
@@ -85,13 +86,12 @@ impl Trio {
         let owner = Owner::of(&data(Name::First))?;
         owner.adopt(folder.path())?;
         let programs = Programs::find(None, None)?;
-        let server = |name, follows| {
-            Ok::<_, anyhow::Error>(Server { address: ports::free()?, data: data(name), follows, child: None })
-        };
+        let server =
+            |name, follows| Server { address: ports::free(), data: data(name), follows, child: None };
         let servers = [
-            server(Name::First, None)?,
-            server(Name::A, Some(Name::First))?,
-            server(Name::B, Some(Name::First))?,
+            server(Name::First, None),
+            server(Name::A, Some(Name::First)),
+            server(Name::B, Some(Name::First)),
         ];
         let log = folder::target("programs")?.join(format!("{name}.log"));
         File::create(&log)?;

@@ -3,15 +3,15 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     process::Stdio,
 };
 
-use rand::Rng as _;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
 use tempfile::TempDir;
+use test_support::ports;
 use tokio::process::{Child, Command};
 
 use super::{operator, wait::until};
@@ -24,16 +24,6 @@ pub(crate) struct Program {
     admin: SocketAddr,
     folder: TempDir,
     child: Option<Child>,
-}
-
-/// An address that nobody listens on, below those that systems give to outgoing connections.
-fn free_address() -> SocketAddr {
-    loop {
-        let port = rand::rng().random_range(10_000..32_000);
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            return listener.local_addr().expect("bound");
-        }
-    }
 }
 
 /// The address of a test's own database.
@@ -49,13 +39,13 @@ pub(crate) fn url(pool: &PgPool) -> String {
 impl Program {
     /// A program over this database, with its relay's ports its own. Not started yet.
     pub(crate) fn new(pool: &PgPool) -> Self {
-        let (sources, clients, admin) = (free_address(), free_address(), free_address());
+        let (sources, clients, admin) = (ports::free(), ports::free(), ports::free());
         let folder = tempfile::tempdir().expect("a folder");
         let token = folder.path().join("service-token");
         fs::write(&token, "a token that no other service knows here").expect("written");
         let settings = [
             ("ACTIVITY_DATABASE_URL", url(pool)),
-            ("ACTIVITY_GRPC_LISTEN", free_address().to_string()),
+            ("ACTIVITY_GRPC_LISTEN", ports::free().to_string()),
             ("SERVICE_TOKEN_FILE", token.display().to_string()),
             ("ACTIVITY_ADMIN_LISTEN", admin.to_string()),
             ("RELAY_SOURCE_LISTEN", sources.to_string()),

@@ -21,8 +21,9 @@ impl RabbitMq {
     pub(crate) async fn start() -> Self {
         let variable =
             |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name}: use scripts/servers.sh"));
-        let this = Self { folder: variable("TEST_RABBITMQ").into(), url: variable("TEST_AMQP_URL") };
+        let mut this = Self { folder: variable("TEST_RABBITMQ").into(), url: String::new() };
         this.again().await;
+        this.url = this.script("url").await;
         this
     }
 
@@ -36,10 +37,13 @@ impl RabbitMq {
         self.script("start").await;
     }
 
-    async fn script(&self, command: &str) {
+    /// What it prints.
+    async fn script(&self, command: &str) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/rabbitmq.sh");
         let mut run = Command::new(script);
-        run.arg(command).arg(&self.folder).stdin(Stdio::null()).stdout(Stdio::null());
-        assert!(run.status().await.expect("the script runs").success(), "cannot {command} RabbitMQ");
+        run.arg(command).arg(&self.folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = run.output().await.expect("the script runs");
+        assert!(output.status.success(), "cannot {command} RabbitMQ");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }

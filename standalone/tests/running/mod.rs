@@ -1,7 +1,7 @@
 //! A place with addresses and data of its own, and the program running there.
 
 use std::fs::{self, File, Permissions};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 use tempfile::TempDir;
+use test_support::ports;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -45,12 +46,22 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("calendar-").tempdir_in("/var/tmp").expect("a folder");
         // The account that runs PostgreSQL for root must get through.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).expect("ours");
-        Self { gateway: free(), admin: free(), folder: Rc::new(Folder(folder)), settings: Vec::new() }
+        Self {
+            gateway: ports::free(),
+            admin: ports::free(),
+            folder: Rc::new(Folder(folder)),
+            settings: Vec::new(),
+        }
     }
 
     /// The same data at other addresses.
     pub(crate) fn elsewhere(&self) -> Self {
-        Self { gateway: free(), admin: free(), folder: Rc::clone(&self.folder), settings: Vec::new() }
+        Self {
+            gateway: ports::free(),
+            admin: ports::free(),
+            folder: Rc::clone(&self.folder),
+            settings: Vec::new(),
+        }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -203,10 +214,4 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
 
 fn told(stderr: &PathBuf) -> String {
     fs::read_to_string(stderr).unwrap_or_default()
-}
-
-/// A port that was free a moment ago.
-fn free() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound")
 }

@@ -1,0 +1,3 @@
+//! What the tests of several members stand on.
+
+pub mod ports;
