@@ -43,6 +43,7 @@ pub(crate) async fn run(config: Config, listeners: Listeners, lifecycle: Lifecyc
     let verifier = Verifier::new("calendar", keys, Arc::clone(&clock));
     let service = Service {
         store: Store::new(pool.clone()),
+        lists: Arc::default(),
         bus: bus(&config, &lifecycle)?,
         passwords: Passwords::new(),
         participants: Participants::new(auth.clone(), config.service_token.clone()),

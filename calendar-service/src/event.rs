@@ -4,6 +4,7 @@ mod content;
 mod create;
 mod delete;
 mod etag;
+mod lists;
 mod update;
 mod window;
 
@@ -17,8 +18,9 @@ use uuid::Uuid;
 pub use self::{
     create::{create, create_once},
     delete::delete,
+    lists::{EventList, Lists},
     update::update,
-    window::{EventPage, PageRequest, joined, page},
+    window::{PageRequest, joined, page},
 };
 use crate::{ical::Columns, model::EventView, service::Service};
 

@@ -30,11 +30,14 @@ pub(crate) fn describe() {
     describe_histogram!("password_hash_seconds", "How long such a hash took, waiting not counted.");
     describe_counter!("inbox_deliveries_total", "What was delivered to us, by kind and outcome.");
     describe_counter!("calendar_standby_reads_total", "Reads that a standby could have served, by outcome.");
+    describe_counter!("event_lists_total", "Lists of events told, by outcome.");
+    describe_gauge!("event_lists_bytes", "Bytes of lists of events that are kept.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
     counter!("handler_panics_total", "service" => "calendar").increment(0);
     counter!("calendar_sagas_parked_total", "service" => "calendar").increment(0);
     counter!("password_hashes_refused_total", "service" => "calendar").increment(0);
     gauge!("password_hashes_waiting", "service" => "calendar").increment(0.0);
+    gauge!("event_lists_bytes", "service" => "calendar").increment(0.0);
 }
 
 /// Looks until the process drains.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     bus::{Call, Publication, RoomBus},
+    event::Lists,
     model::Change,
     password::Passwords,
     reminder::Reminders,
@@ -20,6 +21,8 @@ use crate::{
 pub struct Service {
     /// The calendar database.
     pub store: Store,
+    /// Lists of events as they were told last.
+    pub lists: Arc<Lists>,
     /// Where committed changes are announced.
     pub bus: Arc<dyn RoomBus>,
     /// Calendar passwords.

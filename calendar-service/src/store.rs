@@ -43,6 +43,7 @@ pub use self::{
     outbox::{Lane, OutboxRow},
     recent_reminder::{Earshot, RECENT_SECONDS},
     saga::{ClaimedSaga, NewSaga, SagaState},
+    standby::Known,
 };
 
 /// The database; clones share one pool.

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use sqlx::{ConnectOptions as _, PgPool};
 use tokio::time::timeout;
 
-/// Three times as many as stay at hand.
-const CONNECTIONS: u32 = 6;
+/// Of which two stay at hand.
+const CONNECTIONS: u32 = 4;
 
 fn pool_beside(pool: &PgPool) -> Pool {
     let url = SecretString::from(pool.connect_options().to_url_lossy().to_string());

@@ -1,12 +1,16 @@
 //! Events in a window of time.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use chassis::{
     fault::{Fault, Reason},
     tokens::Identity,
 };
 use uuid::Uuid;
 
+use super::lists::{Asked, EventList};
 use crate::{
     calendar,
     error::FieldErrors,
@@ -24,6 +28,8 @@ const LONGEST: u32 = 1000;
 const WIDEST: i64 = 2 * 366 * 86_400;
 /// Events that one unpaged answer may hold.
 const MOST: i64 = 50_000;
+/// An event as JSON, when nothing in it is long.
+const EVENT_BYTES: usize = 700;
 
 /// A page of one calendar's events, as asked for.
 #[derive(Clone, Debug, Default)]
@@ -38,15 +44,6 @@ pub struct PageRequest {
     pub cursor: String,
 }
 
-/// A page of events, ordered by start.
-#[derive(Clone, Debug)]
-pub struct EventPage {
-    /// The events.
-    pub events: Vec<EventRow>,
-    /// Where the next page begins; empty after the last.
-    pub next_cursor: String,
-}
-
 /// The events of all calendars the caller is in, or of the one with this name
 /// (empty: all), ordered by start. `calendar_not_found`, `not_a_member`,
 /// `no_events`, `invalid`.
@@ -56,23 +53,34 @@ pub async fn joined(
     calendar_name: &str,
     from: &str,
     to: &str,
-) -> Result<Vec<EventRow>, Fault> {
+) -> Result<EventList, Fault> {
     let mut errors = FieldErrors::new();
     let window = read_window(from, to, &mut errors);
     errors.finish()?;
     let key = (!calendar_name.is_empty()).then(|| fold(calendar_name));
-    let rows = service.store.events_joined(caller.account_id, key.as_deref(), window, MOST + 1).await?;
-    if rows.len() as i64 > MOST {
-        let complaint = format!("name a window with at most {MOST} events, or read pages");
-        return Err(Fault::invalid("from", complaint));
-    }
-    if rows.is_empty() {
-        if key.is_some() {
-            member::find(service, caller, calendar_name).await?;
+    let (store, account_id) = (&service.store, caller.account_id);
+    let asked = Asked::Joined { account_id, name_key: key.clone(), window };
+    let known = if service.lists.has_heard(&asked) || store.may_use_standby() {
+        Some(store.known(account_id, key.as_deref()).await?)
+    } else {
+        None
+    };
+    let read = async || {
+        let rows =
+            store.events_joined(account_id, key.as_deref(), (window, MOST + 1), known.as_deref()).await?;
+        if rows.len() as i64 > MOST {
+            let complaint = format!("name a window with at most {MOST} events, or read pages");
+            return Err(Fault::invalid("from", complaint));
         }
-        return Err(Fault::of(Reason::NoEvents));
-    }
-    Ok(rows)
+        if rows.is_empty() {
+            if key.is_some() {
+                member::find(service, caller, calendar_name).await?;
+            }
+            return Err(Fault::of(Reason::NoEvents));
+        }
+        Ok(EventList { json: json(&rows), next_cursor: String::new() })
+    };
+    service.lists.tell(asked, known.clone(), read).await
 }
 
 /// A page of one calendar's events in a window of at most two years (a missing
@@ -82,7 +90,7 @@ pub async fn page(
     caller: &Identity,
     calendar_id: Uuid,
     request: &PageRequest,
-) -> Result<EventPage, Fault> {
+) -> Result<EventList, Fault> {
     let mut errors = FieldErrors::new();
     let window = read_window(&request.from, &request.to, &mut errors);
     if let (Some(from), Some(to)) = (window.from, window.to)
@@ -107,16 +115,33 @@ pub async fn page(
         (None, Some(to)) => Window { from: Some(to.plus(-WIDEST)), ..window },
         _ => window,
     };
-    let wanted = WindowPage { window, after, limit: i64::from(limit) + 1 };
-    let mut rows = service.store.events_of(calendar_id, caller.account_id, wanted).await?;
-    if rows.is_empty() {
-        let place = service.store.membership(calendar_id, caller.account_id).await?;
-        place.ok_or_else(calendar::not_found)?;
-    }
-    let more = rows.len() > limit as usize;
-    let next_cursor = rows.get(limit as usize - 1).filter(|_| more).map(EventRow::place);
-    rows.truncate(limit as usize);
-    Ok(EventPage { events: rows, next_cursor: next_cursor.map(write_cursor).unwrap_or_default() })
+    let (store, account_id) = (&service.store, caller.account_id);
+    let page = WindowPage { window, after, limit: i64::from(limit) + 1 };
+    let asked = Asked::Page { calendar_id, page };
+    let known = if service.lists.has_heard(&asked) || store.may_use_standby() {
+        let known = store.known_of(calendar_id, account_id).await?;
+        Some(Arc::from([known.ok_or_else(calendar::not_found)?]))
+    } else {
+        None
+    };
+    let read = async || {
+        let mut rows = store.events_of(calendar_id, account_id, page, known.as_deref()).await?;
+        if rows.is_empty() && known.is_none() {
+            store.membership(calendar_id, account_id).await?.ok_or_else(calendar::not_found)?;
+        }
+        let more = rows.len() > limit as usize;
+        let next_cursor = rows.get(limit as usize - 1).filter(|_| more).map(EventRow::place);
+        rows.truncate(limit as usize);
+        Ok(EventList { json: json(&rows), next_cursor: next_cursor.map(write_cursor).unwrap_or_default() })
+    };
+    service.lists.tell(asked, known.clone(), read).await
+}
+
+fn json(rows: &[EventRow]) -> Bytes {
+    let mut json = Vec::with_capacity(rows.len() * EVENT_BYTES + 2);
+    serde_json::to_writer(&mut json, rows)
+        .unwrap_or_else(|_| unreachable!("an event has neither maps nor floats to fail on"));
+    json.into()
 }
 
 fn read_window(from: &str, to: &str, errors: &mut FieldErrors) -> Window {

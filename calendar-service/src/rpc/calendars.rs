@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, async_trait};
 use super::{LARGEST_REQUEST, convert};
 use crate::{
     calendar, change,
-    event::{self, EventPage, PageRequest},
+    event::{self, PageRequest},
     inbox, member, reminder,
     service::Service,
 };
@@ -98,8 +98,7 @@ impl CalendarService for CalendarRpc {
         answer(async {
             let who = self.caller.identify(&request).await?;
             let GetEventsRequest { calendar_name, from, to } = request.get_ref();
-            let events = event::joined(&self.service, &who, calendar_name, from, to).await?;
-            Ok(convert::event_list(&EventPage { events, next_cursor: String::new() }))
+            event::joined(&self.service, &who, calendar_name, from, to).await.map(convert::event_list)
         })
         .await
     }
@@ -110,7 +109,7 @@ impl CalendarService for CalendarRpc {
             let ListEventsRequest { calendar_id, from, to, limit, cursor } = request.into_inner();
             let id = convert::id(&calendar_id, calendar::not_found)?;
             let page = PageRequest { from, to, limit, cursor };
-            event::page(&self.service, &who, id, &page).await.map(|page| convert::event_list(&page))
+            event::page(&self.service, &who, id, &page).await.map(convert::event_list)
         })
         .await
     }

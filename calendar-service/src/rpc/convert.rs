@@ -7,14 +7,11 @@ use uuid::Uuid;
 use crate::{
     calendar::{NewCalendar, SettingsPatch},
     change::Said,
-    event::EventPage,
+    event::EventList,
     inbox::InboxPage,
     model::{CalendarView, Edit, EventFields, EventView, InboxEntry, MemberView, Role},
     reminder::OwnReminders,
 };
-
-/// An event as JSON, when nothing in it is long.
-const EVENT_BYTES: usize = 700;
 
 /// An id; one that is none names nothing.
 pub(super) fn id(text: &str, absent: impl FnOnce() -> Fault) -> Result<Uuid, Fault> {
@@ -99,11 +96,8 @@ pub(super) fn event(view: EventView) -> wire::Event {
     }
 }
 
-pub(super) fn event_list(page: &EventPage) -> wire::EventList {
-    let mut json = Vec::with_capacity(page.events.len() * EVENT_BYTES + 2);
-    serde_json::to_writer(&mut json, &page.events)
-        .unwrap_or_else(|_| unreachable!("an event has neither maps nor floats to fail on"));
-    wire::EventList { events_json: json.into(), next_cursor: page.next_cursor.clone() }
+pub(super) fn event_list(list: EventList) -> wire::EventList {
+    wire::EventList { events_json: list.json, next_cursor: list.next_cursor }
 }
 
 pub(super) fn member(view: &MemberView) -> wire::Member {

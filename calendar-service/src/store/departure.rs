@@ -10,7 +10,7 @@ use super::Tx;
 impl Tx {
     /// Takes an account that left off the participants of at most `limit`
     /// events that were written before its departure `seq`, and queues the word
-    /// to auth-service. Answers how many events that were.
+    /// to auth-service. The calendar is locked. Answers how many events that were.
     pub async fn withdraw_participant(
         &mut self,
         calendar_id: Uuid,
@@ -20,7 +20,9 @@ impl Tx {
     ) -> Result<u64, Fault> {
         let done = sqlx::query!(
             r#"
-            with left_behind as (
+            with noted as (
+                update calendars set withdrawals = withdrawals + 1 where calendar_id = $1
+            ), left_behind as (
                 select event_id from events
                 where calendar_id = $1 and state = 'confirmed' and seq < $3 and $2 = any (participants)
                 order by event_id

@@ -11,11 +11,11 @@ use chassis::fault::Fault;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{EventRow, Store};
+use super::{EventRow, Known, Store};
 use crate::model::Instant;
 
 /// From an instant to an instant; none: no bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The first instant.
     pub from: Option<Instant>,
@@ -24,7 +24,7 @@ pub struct Window {
 }
 
 /// A page of a window: at most `limit` events after the event at `after` (its start and id).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WindowPage {
     /// The window.
     pub window: Window,
@@ -35,20 +35,20 @@ pub struct WindowPage {
 }
 
 impl Store {
-    /// A page of one calendar. Nothing for strangers. A standby may answer.
+    /// A page of one calendar. Nothing for strangers. A standby that is as far as what is known may answer.
     pub async fn events_of(
         &self,
         calendar_id: Uuid,
         account_id: Uuid,
         page: WindowPage,
+        known: Option<&[Known]>,
     ) -> Result<Vec<EventRow>, Fault> {
-        if self.may_use_standby() {
-            let Some(place) = self.membership(calendar_id, account_id).await? else { return Ok(Vec::new()) };
-            if let Some(standby) = self.standby(&[(calendar_id, place.last_seq)]).await {
-                let read = async |on: &mut PgConnection| events_of(on, calendar_id, account_id, page).await;
-                if let Some(rows) = standby.answer(read).await {
-                    return Ok(rows);
-                }
+        if let Some(known) = known
+            && let Some(standby) = self.standby(known).await
+        {
+            let read = async |on: &mut PgConnection| events_of(on, calendar_id, account_id, page).await;
+            if let Some(rows) = standby.answer(read).await {
+                return Ok(rows);
             }
         }
         let mut line = self.pool().line().await?;
@@ -58,25 +58,24 @@ impl Store {
     }
 
     /// The events of all calendars the account is in, or of the one with this
-    /// name key; at most `limit`. A standby may answer.
+    /// name key; at most `limit`. A standby that is as far as what is known may answer.
     pub async fn events_joined(
         &self,
         account_id: Uuid,
         name_key: Option<&str>,
-        window: Window,
-        limit: i64,
+        (window, limit): (Window, i64),
+        known: Option<&[Known]>,
     ) -> Result<Vec<EventRow>, Fault> {
-        if self.may_use_standby() {
-            let known = self.known(account_id, name_key).await?;
+        if let Some(known) = known
+            && let Some(standby) = self.standby(known).await
+        {
             // Of those alone: a standby may not have heard yet that the account left another one.
-            let among: Vec<_> = known.iter().map(|(calendar_id, _)| *calendar_id).collect();
-            if let Some(standby) = self.standby(&known).await {
-                let read = async |on: &mut PgConnection| {
-                    events_joined(on, account_id, name_key, Some(&among), (window, limit)).await
-                };
-                if let Some(rows) = standby.answer(read).await {
-                    return Ok(rows);
-                }
+            let among: Vec<_> = known.iter().map(|known| known.calendar_id).collect();
+            let read = async |on: &mut PgConnection| {
+                events_joined(on, account_id, name_key, Some(&among), (window, limit)).await
+            };
+            if let Some(rows) = standby.answer(read).await {
+                return Ok(rows);
             }
         }
         let mut line = self.pool().line().await?;

@@ -4,11 +4,11 @@
 //! A read begins on the primary, which says whether the reader is a member and
 //! how far the calendar's log is by now. A standby that has replayed that far has all of
 //! it, for a change and its place in the log are one transaction, and those of one
-//! calendar commit in order. One thing is later than its place: the names of somebody who
-//! left are taken out of their events by the outbox, some at a time. It is asked so first, and then for the rows, over the same
-//! connection: a standby only goes forward. Everything else falls back to the primary.
+//! calendar commit in order. One thing is later than its place, and counted for itself: the outbox takes the name of
+//! somebody who left out of many events, some at a time. A standby is asked so first, and then for the rows, over the
+//! same connection: it only goes forward. Everything else falls back to the primary.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chassis::fault::Fault;
 use metrics::counter;
@@ -23,8 +23,16 @@ const ASKING: Duration = Duration::from_millis(250);
 /// For the rows; enough time is left to ask the primary instead.
 const READING: Duration = Duration::from_millis(750);
 
-/// A calendar, and the seq that its reader may know of.
-pub(super) type Known = (Uuid, i64);
+/// A calendar, and how far its reader may know it to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The calendar.
+    pub calendar_id: Uuid,
+    /// Its newest seq.
+    pub last_seq: i64,
+    /// How often the name of somebody who left was taken out of its events later than the log says.
+    pub withdrawals: i64,
+}
 
 /// A standby that knows enough.
 pub(super) struct Standby(PoolConnection<Postgres>);
@@ -64,7 +72,7 @@ impl Standby {
 
 impl Store {
     /// Whether it is worth to ask the primary what a standby must know.
-    pub(super) fn may_use_standby(&self) -> bool {
+    pub fn may_use_standby(&self) -> bool {
         self.pool().has_standby()
     }
 
@@ -82,37 +90,64 @@ impl Store {
         }
     }
 
-    /// The calendars an account is in, or the one of these with this name key, each with
-    /// its newest seq: as the primary knows them.
-    pub(super) async fn known(&self, account_id: Uuid, name_key: Option<&str>) -> Result<Vec<Known>, Fault> {
-        let rows = sqlx::query!(
+    /// The calendars an account is in, or the one of these with this name key: as the primary
+    /// knows them.
+    pub async fn known(&self, account_id: Uuid, name_key: Option<&str>) -> Result<Arc<[Known]>, Fault> {
+        let mut line = self.pool().line().await?;
+        let known = sqlx::query_as!(
+            Known,
             r#"
-            select c.calendar_id, c.last_seq
+            select c.calendar_id, c.last_seq, c.withdrawals
             from members m join calendars c using (calendar_id)
             where m.account_id = $1 and c.deleted_at is null and ($2::text is null or c.name_key = $2)
+            order by c.calendar_id
             "#,
             account_id,
             name_key,
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *line)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.calendar_id, row.last_seq)).collect())
+        line.keep();
+        Ok(known.into())
+    }
+
+    /// A calendar that an account is in, as the primary knows it. None to strangers, foreign and
+    /// absent alike.
+    pub async fn known_of(&self, calendar_id: Uuid, account_id: Uuid) -> Result<Option<Known>, Fault> {
+        let mut line = self.pool().line().await?;
+        let known = sqlx::query_as!(
+            Known,
+            r#"
+            select c.calendar_id, c.last_seq, c.withdrawals
+            from members m join calendars c using (calendar_id)
+            where m.calendar_id = $1 and m.account_id = $2 and c.deleted_at is null
+            "#,
+            calendar_id,
+            account_id,
+        )
+        .fetch_optional(&mut *line)
+        .await?;
+        line.keep();
+        Ok(known)
     }
 }
 
-/// Whether each of these calendars is there as far as that seq.
+/// Whether each of these calendars is there as far as that.
 async fn has_replayed(standby: &mut PgConnection, known: &[Known]) -> Result<bool, sqlx::Error> {
-    let (calendars, seqs): (Vec<_>, Vec<_>) = known.iter().copied().unzip();
+    let calendars: Vec<_> = known.iter().map(|known| known.calendar_id).collect();
+    let seqs: Vec<_> = known.iter().map(|known| known.last_seq).collect();
+    let withdrawals: Vec<_> = known.iter().map(|known| known.withdrawals).collect();
     sqlx::query_scalar!(
         r#"
         select not exists (
-            select from unnest($1::uuid[], $2::bigint[]) as known (calendar_id, seq)
+            select from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as known (calendar_id, seq, withdrawals)
             left join calendars c using (calendar_id)
-            where c.last_seq is null or c.last_seq < known.seq
+            where c.last_seq is null or c.last_seq < known.seq or c.withdrawals < known.withdrawals
         ) as "has_replayed!"
         "#,
         &calendars,
         &seqs,
+        &withdrawals,
     )
     .fetch_one(standby)
     .await

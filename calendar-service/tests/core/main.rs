@@ -8,6 +8,7 @@ mod events;
 mod idempotency;
 mod inbox;
 mod lanes;
+mod lists;
 mod log;
 mod members;
 #[expect(dead_code, reason = "what was scheduled is the business of the socket tests")]

@@ -179,16 +179,7 @@ async fn a_departure_from_many_events_is_finished_by_a_job(pool: PgPool) {
     world.join(&bob, "Home").await;
     world.event(&ann, "Home", json!({ "participants": ["bob"] })).await.unwrap();
     world.settle(&world.service).await;
-    sqlx::query(
-        "insert into events (event_id, calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day,
-             location, description, reminders, participants, participant_names, sequence, status, created_by, created_by_name, seq)
-         select gen_random_uuid(), calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day,
-             location, description, reminders, participants, participant_names, sequence, status, created_by, created_by_name, seq
-         from events, generate_series(1, 1200)",
-    )
-    .execute(&world.pool)
-    .await
-    .unwrap();
+    world.repeat_events(1200).await;
     member::remove(&world.service, &ann, made.calendar_id, "bob").await.unwrap();
     assert_eq!(world.count("select count(*) from events where 'bob' = any(participant_names)").await, 701);
     world.settle(&world.service).await;

@@ -89,6 +89,18 @@ impl World {
         event::create(&self.service, creator, calendar_name, event_fields(over)).await
     }
 
+    /// Each event so many times more, past the log.
+    pub(crate) async fn repeat_events(&self, times: i32) {
+        let repeated = sqlx::query(
+            "insert into events (event_id, calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day,
+                 location, description, reminders, participants, participant_names, sequence, status, created_by, created_by_name, seq)
+             select gen_random_uuid(), calendar_id, state, ical, uid, summary, starts_at, ends_at, time_zone, all_day,
+                 location, description, reminders, participants, participant_names, sequence, status, created_by, created_by_name, seq
+             from events, generate_series(1, $1)",
+        );
+        repeated.bind(times).execute(&self.pool).await.unwrap();
+    }
+
     /// Moves the database's clock, and with it every lease and deadline.
     pub(crate) async fn advance(&self, by: Duration) {
         sqlx::query("update app_clock set shift = shift + make_interval(secs => $1)")
@@ -131,6 +143,7 @@ fn instance(pool: &PgPool, auth: &str, notification: &str) -> Service {
     let token = ServiceToken::random();
     Service {
         store: Store::new(pool.clone()),
+        lists: Arc::default(),
         bus: Arc::new(MemoryBus::new()),
         passwords: Passwords::new(),
         participants: Participants::new(channel(&auth.parse().unwrap()), token.clone()),

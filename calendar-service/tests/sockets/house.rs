@@ -104,6 +104,7 @@ impl House {
         let lifecycle = Lifecycle::new();
         let service = Service {
             store: Store::new(pool.clone()),
+            lists: Arc::default(),
             bus: bus(&lifecycle),
             passwords: Passwords::new(),
             participants: participants::start().await,

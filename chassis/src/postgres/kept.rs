@@ -20,8 +20,9 @@ use super::pool::is_exhausted;
 const LONGEST: Duration = Duration::from_mins(1);
 /// One that nobody wanted for this long goes back too.
 const IDLE: Duration = Duration::from_secs(5);
-/// Of the pool's connections, one in so many may be at hand.
-const SHARE: usize = 3;
+/// The part of a pool's connections that may be at hand: what readers use at once stays, and some are
+/// left for those who take theirs from the pool without making room.
+const SHARE: (usize, usize) = (2, 3);
 
 /// The connections of one pool that are at hand.
 #[derive(Debug)]
@@ -54,7 +55,8 @@ pub struct Line {
 impl Kept {
     /// For a pool of so many.
     pub(super) fn of(max_connections: u32) -> Arc<Self> {
-        Arc::new(Self { most: max_connections as usize / SHARE, waiting: Mutex::new(Some(Vec::new())) })
+        let most = max_connections as usize * SHARE.0 / SHARE.1;
+        Arc::new(Self { most, waiting: Mutex::new(Some(Vec::new())) })
     }
 
     /// The one that was used last.

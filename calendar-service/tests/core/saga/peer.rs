@@ -104,7 +104,7 @@ async fn nobody_reads_a_pending_event(pool: PgPool) {
                 assert_eq!(code(&event::joined(&world.service, &ann, "", "", "").await), "no_events");
                 let page =
                     event::page(&world.service, &ann, made.calendar_id, &event::PageRequest::default()).await;
-                assert!(page.unwrap().events.is_empty());
+                assert_eq!(page.unwrap().json, "[]");
                 looked += 1;
                 if looked == 3 {
                     break;
