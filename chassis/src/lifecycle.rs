@@ -12,7 +12,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{backoff::Backoff, health::Health};
 
@@ -95,10 +95,8 @@ impl Lifecycle {
 
     /// Runs a task that is waited for at the end and dropped at the hard stop.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let hard = self.hard.clone();
-        self.tasks.spawn(async move {
-            tokio::select! { () = task => {}, () = hard.cancelled() => {} }
-        });
+        // No async block around it: that would keep room for the task twice, for as long as it runs.
+        self.tasks.spawn(task.with_cancellation_token_owned(self.hard.clone()));
     }
 
     /// Runs a task that is not waited for at the end, and is dropped once all that

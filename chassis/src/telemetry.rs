@@ -10,7 +10,9 @@ mod meanings;
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
+use tracing_subscriber::{
+    filter::Targets, fmt, fmt::format::JsonFields, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use self::{json::JsonLine, lines::Lines};
 
@@ -23,7 +25,7 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 /// How a process logs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TelemetrySettings {
-    /// What is logged, in `tracing`'s filter syntax.
+    /// What is logged: a level, and others by target, such as `info,gateway=debug`.
     #[arg(long = "log", env = "LOG", default_value = "info")]
     pub filter: String,
     /// The name of this process among its like, the `instance` label.
@@ -34,14 +36,14 @@ pub struct TelemetrySettings {
 /// Installs the log subscriber and the metrics recorder. A second call (tests)
 /// changes nothing.
 pub fn init(settings: &TelemetrySettings) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(&settings.filter)?;
-    let logs = tracing_subscriber::fmt().event_format(JsonLine).fmt_fields(JsonFields::new());
-    let logs = logs.with_env_filter(filter);
+    // Not `EnvFilter`: that looks at its own directives whenever a span is entered.
+    let wanted = tracing_subscriber::registry().with(settings.filter.parse::<Targets>()?);
+    let logs = fmt::layer().event_format(JsonLine).fmt_fields(JsonFields::new());
     // An error means that a subscriber is installed already.
     let _ = match Lines::new(std::io::stdout()) {
-        Ok(lines) => logs.with_writer(lines).try_init(),
+        Ok(lines) => wanted.with(logs.with_writer(lines)).try_init(),
         // No thread for it: each line by itself.
-        Err(_) => logs.with_writer(std::io::stdout).try_init(),
+        Err(_) => wanted.with(logs.with_writer(std::io::stdout)).try_init(),
     };
     recorder(&settings.instance);
     Ok(())

@@ -31,19 +31,24 @@ struct Settings {
     callers: usize,
 }
 
-/// The reads; the goal is for the small ones.
-const READS: [(&str, Read, Option<f64>); 3] = [
-    ("10,000 events", Read { calendar: "large", window: None, events: 10_000 }, None),
-    (
-        "one week out of 10,000",
-        Read {
-            calendar: "large",
-            window: Some(("2031-01-06T00:00:00Z", "2031-01-13T00:00:00Z")),
-            events: 56,
-        },
-        Some(0.4),
-    ),
-    ("20 events", Read { calendar: "small", window: None, events: 20 }, Some(0.4)),
+const ALL: Read = Read { calendar: "large", window: None, events: 10_000, is_new: false };
+const WEEK: Read = Read {
+    calendar: "large",
+    window: Some(("2031-01-06T00:00:00Z", "2031-01-13T00:00:00Z")),
+    events: 56,
+    is_new: false,
+};
+const FEW: Read = Read { calendar: "small", window: None, events: 20, is_new: false };
+const FEW_OF_DECADES: Read = Read { window: Some(("2020-01-01T00:00:00Z", "2040-01-01T00:00:00Z")), ..FEW };
+
+/// The reads; the goal is for the small ones. A read of the same window, in which nothing has changed, is
+/// told from memory.
+const READS: [(&str, Read, Option<f64>); 5] = [
+    ("10,000 events", ALL, None),
+    ("one week out of 10,000, again", WEEK, Some(0.4)),
+    ("one week out of 10,000, never read before", Read { is_new: true, ..WEEK }, Some(0.4)),
+    ("20 events, again", FEW, Some(0.4)),
+    ("20 events, never read before", Read { is_new: true, ..FEW_OF_DECADES }, Some(0.4)),
 ];
 
 #[tokio::main(flavor = "current_thread")]

@@ -5,7 +5,15 @@
 //! A list is kept with what was [known](Known) of its calendars before it was read: it may hold
 //! more than that, and never less. It is kept from its second reading on, for many windows are read once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    iter::repeat_with,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chassis::fault::Fault;
@@ -21,14 +29,18 @@ const CAPACITY: u64 = 16 << 20;
 const LONGEST: usize = 1 << 20;
 /// What a list takes besides its bytes, about.
 const OVERHEAD: usize = 400;
+/// So many questions are remembered, at most.
+const REMEMBERED: usize = 8192;
 /// A list is read anew after this, whatever is known.
 const LIFETIME: Duration = Duration::from_mins(1);
 
 /// Lists of events by what was asked for.
 #[derive(Debug)]
 pub struct Lists {
-    /// None: it was read once.
-    told: Cache<Asked, Option<Arc<Told>>>,
+    told: Cache<Asked, Arc<Told>>,
+    /// Hashes of what was asked for lately, each at the place that it gives itself.
+    asked: Box<[AtomicU64]>,
+    hasher: RandomState,
 }
 
 /// What was asked for.
@@ -59,18 +71,21 @@ struct Told {
 
 impl Default for Lists {
     fn default() -> Self {
-        let weigh = |_: &Asked, told: &Option<Arc<Told>>| {
-            let bytes = told.as_ref().map_or(0, |told| told.list.json.len());
-            u32::try_from(OVERHEAD + bytes).unwrap_or(u32::MAX)
-        };
-        Self { told: Cache::builder().weigher(weigh).max_capacity(CAPACITY).time_to_live(LIFETIME).build() }
+        let weigh =
+            |_: &Asked, told: &Arc<Told>| u32::try_from(OVERHEAD + told.list.json.len()).unwrap_or(u32::MAX);
+        Self {
+            told: Cache::builder().weigher(weigh).max_capacity(CAPACITY).time_to_live(LIFETIME).build(),
+            asked: repeat_with(AtomicU64::default).take(REMEMBERED).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl Lists {
-    /// Whether it was asked for lately: then it is worth to find out what is known.
+    /// Whether it was asked for lately: then it is worth to find out what is known. From now on it was.
     pub(super) fn has_heard(&self, asked: &Asked) -> bool {
-        self.told.contains_key(asked)
+        let hash = self.hasher.hash_one(asked);
+        self.asked[hash as usize % REMEMBERED].swap(hash, Ordering::Relaxed) == hash
     }
 
     /// What was told, where what is known is the same; else what `read` reads now.
@@ -81,7 +96,7 @@ impl Lists {
         read: impl AsyncFnOnce() -> Result<EventList, Fault>,
     ) -> Result<EventList, Fault> {
         if let Some(known) = &known
-            && let Some(told) = self.told.get(&asked).flatten()
+            && let Some(told) = self.told.get(&asked)
             && told.known == *known
         {
             count("kept");
@@ -89,21 +104,20 @@ impl Lists {
         }
         let list = read().await?;
         count("read");
-        self.keep(asked, known, &list);
+        if let Some(known) = known
+            && list.json.len() <= LONGEST
+        {
+            self.keep(asked, known, &list);
+        }
         Ok(list)
     }
 
-    /// What was read after this was known; without that only that it was asked for.
-    fn keep(&self, asked: Asked, known: Option<Arc<[Known]>>, list: &EventList) {
-        if list.json.len() > LONGEST {
-            return;
-        }
-        let told = known.map(|known| {
-            // Without the room that was left at its end.
-            let json = Bytes::copy_from_slice(&list.json);
-            Arc::new(Told { known, list: EventList { json, next_cursor: list.next_cursor.clone() } })
-        });
-        self.told.insert(asked, told);
+    /// What was read after this was known.
+    fn keep(&self, asked: Asked, known: Arc<[Known]>, list: &EventList) {
+        // Without the room that was left at its end.
+        let json = Bytes::copy_from_slice(&list.json);
+        let list = EventList { json, next_cursor: list.next_cursor.clone() };
+        self.told.insert(asked, Arc::new(Told { known, list }));
         gauge!("event_lists_bytes", "service" => "calendar").set(self.told.weighted_size() as f64);
     }
 }

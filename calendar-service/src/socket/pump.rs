@@ -86,13 +86,13 @@ enum Look {
 
 impl Pump {
     /// A pump for a connection that is registered. `read` is what came with
-    /// the upgrade.
+    /// the upgrade. Boxed: a future that is handed a value keeps room for it twice.
     pub(super) fn new(
         hub: Arc<Hub>,
         read: &Bytes,
         connection: Arc<Connection<Outbox>>,
         member: Member,
-    ) -> Self {
+    ) -> Box<Self> {
         let limits: SocketLimits = hub.limits;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -105,13 +105,18 @@ impl Pump {
         let lives = connection.identity().expires_at.duration_since(hub.clock.now());
         let expires = now + Duration::try_from(lives).unwrap_or_default();
         let heartbeat = Heartbeat::new(now, limits.ping_every, limits.pong_within);
-        Self { hub, connection, socket, member, heartbeat, expires, busy: None }
+        Box::new(Self { hub, connection, socket, member, heartbeat, expires, busy: None })
     }
 
     /// Runs until the connection has come to its end, and a little longer: the
     /// close frame is to reach the client. The seat is free before that.
-    pub(super) async fn run(mut self, seat: Seat) {
+    pub(super) async fn run(mut self: Box<Self>, seat: Seat) {
         self.pump().await;
+        // Boxed: what the end needs is not kept for the life of the socket.
+        Box::pin(self.end(seat)).await;
+    }
+
+    async fn end(mut self: Box<Self>, seat: Seat) {
         // Whatever was begun is done, and answered if that still works.
         let busy = self.busy.take();
         let begun = async {

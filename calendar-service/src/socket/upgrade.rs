@@ -93,7 +93,7 @@ async fn begin(
     identity: Identity,
     gateway_id: Option<Arc<str>>,
     upgraded: OnUpgrade,
-) -> Option<Pump> {
+) -> Option<Box<Pump>> {
     let upgraded = upgraded.await.inspect_err(|error| tracing::debug!(%error, "upgrade broke off")).ok()?;
     let Ok((stream, already_read)) = reclaim(upgraded) else {
         tracing::error!("an upgraded connection is not one of this listener");
