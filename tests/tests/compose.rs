@@ -187,6 +187,24 @@ fn topology() -> Result<Vec<Part>> {
 }
 
 /// The lines `NAME=value` of a settings file.
+/// cargo wants every member of the workspace, and finds only what `.dockerignore` lets through.
+#[test]
+fn the_image_is_built_from_every_member() -> Result<()> {
+    let (manifest, ignored) = (text("Cargo.toml")?, text(".dockerignore")?);
+    let members = manifest.split_once("members = [").context("no members")?.1;
+    let members = members.split_once(']').context("no end of the members")?.0;
+    let let_through: Vec<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    ensure!(let_through.contains(&"proto"), "nothing is let through: {ignored}");
+    for member in
+        members.split(',').map(|member| member.trim().trim_matches('"')).filter(|member| !member.is_empty())
+    {
+        let manifest = format!("{member}/Cargo.toml");
+        let found = let_through.iter().any(|path| *path == member || *path == manifest);
+        ensure!(found, "cargo would not find {member}");
+    }
+    Ok(())
+}
+
 fn variables(file: &str) -> Result<BTreeMap<String, String>> {
     let text = text(file)?;
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -57,8 +57,8 @@ pub(super) enum Command {
     Enter(Box<Enter>),
     /// A connection was closed.
     Exit(u64),
-    /// Changes were committed, here or elsewhere.
-    Offer(Vec<Change>),
+    /// Changes were committed, by an instance.
+    Offer(Uuid, Vec<Change>),
     /// The log has come this far.
     Reached(i64),
     /// Keep a message.
@@ -107,6 +107,8 @@ pub(super) struct Keeper {
     name: Arc<str>,
     writer: Writer<Receipt>,
     turns: Turns,
+    /// The instances that had something to say since the last turn; none: this one's own messages.
+    voices: Vec<Option<Uuid>>,
     /// Whose messages were answered; the answers are written with the next turn.
     answered: Vec<Arc<Connection>>,
     /// When the log is read, if something is missing that long.
@@ -134,6 +136,7 @@ impl Keeper {
             name: "".into(),
             writer,
             turns: Turns::new(Instant::now()),
+            voices: Vec::new(),
             answered: Vec::new(),
             read_at: None,
             unread: false,
@@ -222,7 +225,8 @@ impl Keeper {
             for connection in self.answered.drain(..) {
                 connection.flush();
             }
-            self.turns.told(now, room.len());
+            self.turns.told(now, room.len(), self.voices.len());
+            self.voices.clear();
         }
     }
 
@@ -231,7 +235,10 @@ impl Keeper {
         match command {
             Command::Enter(enter) => self.let_in(room, *enter).await,
             Command::Exit(serial) => room.exit(serial),
-            Command::Offer(changes) => self.offer(room, &changes).await,
+            Command::Offer(by, changes) => {
+                self.heard(Some(by));
+                self.offer(room, &changes).await;
+            }
             Command::Reached(seq) if seq > room.last_seq() => self.catch_up(room).await,
             Command::Reached(_) => {}
             Command::Post(post) => {
@@ -265,9 +272,16 @@ impl Keeper {
         self.hub.meters.committed.increment(changes.len() as u64);
         let settle = |(receipt, outcome): (Receipt, Result<_, _>)| receipt.settle(outcome.map(Success::from));
         self.answered.extend(outcomes.into_iter().map(settle));
+        self.heard(None);
         self.offer(room, &changes).await;
         if !changes.is_empty() {
             self.hub.service.bus.forward(Publication::Changes(changes));
+        }
+    }
+
+    fn heard(&mut self, voice: Option<Uuid>) {
+        if !self.voices.contains(&voice) {
+            self.voices.push(voice);
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) async fn relay(hub: Arc<Hub>) {
 async fn take(hub: &Arc<Hub>, by: Uuid, what: &Publication) {
     let now = hub.clock.monotonic();
     match what {
-        Publication::Changes(changes) => hand_on(hub, changes),
+        Publication::Changes(changes) => hand_on(hub, by, changes),
         Publication::Frame { to, frame } => deliver(hub, to, frame).await,
         Publication::Roster(roster) => hub.elsewhere(|elsewhere| elsewhere.replace(by, roster, now)),
         Publication::Sockets(account_id, sockets) => {
@@ -77,7 +77,7 @@ async fn take(hub: &Arc<Hub>, by: Uuid, what: &Publication) {
 }
 
 /// Hands changes to their rooms, where those are open and have not told them.
-fn hand_on(hub: &Arc<Hub>, changes: &[Change]) {
+fn hand_on(hub: &Arc<Hub>, by: Uuid, changes: &[Change]) {
     let mut by_room: HashMap<Uuid, Vec<Change>> = HashMap::new();
     for change in changes {
         // A room's own messages come back here: told already.
@@ -86,7 +86,7 @@ fn hand_on(hub: &Arc<Hub>, changes: &[Change]) {
         }
     }
     for (calendar_id, changes) in by_room {
-        hub.send_if_open(calendar_id, || Command::Offer(changes));
+        hub.send_if_open(calendar_id, || Command::Offer(by, changes));
     }
 }
 

@@ -4,6 +4,9 @@
 //! room tells at once what comes after a rest, and what comes soon after that
 //! goes out together, when a pause is over that grows with the writes it saves.
 //! In a small room there is none, and nowhere is it long enough to be noticed.
+//!
+//! Where several instances commit, their groups come one after the other, and each over the bus: a pause is
+//! longer by as much, so that a write still carries some of each.
 
 use std::time::Duration;
 
@@ -13,8 +16,12 @@ use tokio::time::Instant;
 const A_SOCKET: Duration = Duration::from_micros(100);
 /// A shorter one is not worth a timer.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// However many there are.
+/// However many there are, while one instance has something to say.
 const LONGEST: Duration = Duration::from_millis(5);
+/// Each of several instances makes it longer by that many times, for its commit and for its way over the bus.
+const A_VOICE: u32 = 2;
+/// So many instances are waited for.
+const MOST_VOICES: u32 = 4;
 
 /// Says when the next telling is due.
 #[derive(Debug)]
@@ -40,10 +47,14 @@ impl Turns {
         now >= self.next
     }
 
-    /// So many sockets were written.
-    pub(super) fn told(&mut self, now: Instant, sockets: usize) {
-        let pause = A_SOCKET.saturating_mul(u32::try_from(sockets).unwrap_or(u32::MAX)).min(LONGEST);
-        self.next = if pause < SHORTEST { now } else { now + pause };
+    /// So many sockets were written what so many instances had to say; the others have as many sockets
+    /// in this room, as a rule.
+    pub(super) fn told(&mut self, now: Instant, sockets: usize, voices: usize) {
+        let voices = u32::try_from(voices).unwrap_or(u32::MAX).clamp(1, MOST_VOICES);
+        let everywhere = u32::try_from(sockets).unwrap_or(u32::MAX).saturating_mul(voices);
+        let pause = A_SOCKET.saturating_mul(everywhere).min(LONGEST);
+        let times = if voices == 1 { 1 } else { voices * A_VOICE };
+        self.next = if pause < SHORTEST { now } else { now + pause * times };
     }
 }
 
@@ -56,11 +67,26 @@ mod tests {
         let start = Instant::now();
         let mut turns = Turns::new(start);
         assert!(turns.is_due(start));
-        turns.told(start, 20);
+        turns.told(start, 20, 1);
         assert!(!turns.is_due(start) && turns.is_due(start + A_SOCKET * 20));
         assert_eq!(turns.next(), start + A_SOCKET * 20);
-        turns.told(start, 1_000_000);
+        turns.told(start, usize::MAX, 1);
         assert_eq!(turns.next(), start + LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_instances_are_waited_for_but_not_any_number() {
+        let start = Instant::now();
+        let mut turns = Turns::new(start);
+        for (sockets, voices, pause) in [
+            (10, 0, A_SOCKET * 10),
+            (10, 2, A_SOCKET * 10 * 2 * 2 * A_VOICE),
+            (1_000, 3, LONGEST * 3 * A_VOICE),
+            (1_000, 1_000, LONGEST * MOST_VOICES * A_VOICE),
+        ] {
+            turns.told(start, sockets, voices);
+            assert_eq!(turns.next() - start, pause, "{sockets} sockets, {voices} voices");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -68,7 +94,7 @@ mod tests {
         let start = Instant::now();
         let mut turns = Turns::new(start);
         for sockets in 0..10 {
-            turns.told(start, sockets);
+            turns.told(start, sockets, 1);
             assert!(turns.is_due(start), "{sockets} sockets");
         }
     }
