@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # scripts/rabbitmq.sh start|stop|kill|url FOLDER: a private RabbitMQ whose data, log and pid files are in FOLDER.
-#   start  starts it (about 8 s) and waits until it answers; does nothing when it runs. Ports stay its own.
+#   start  starts it (about 8 s) and waits until it answers; does nothing when it runs.
 #   stop   ends it and its epmd, by their pids.    kill  SIGKILL to the broker alone, as a crash.
-#   url    prints its address: final after the first start, which takes another port where somebody took the first choice.
+#   url    prints its address, which is final from then on.
 # Broker, Erlang distribution and epmd listen on loopback alone.
 set -euo pipefail
 . "$(dirname "$0")/say.sh"
@@ -12,22 +12,31 @@ set -euo pipefail
 mkdir -p "$2"
 folder=$(cd "$2" && pwd)
 
-# Three ports, chosen once: clients find the broker again after a restart.
+# Three ports: clients find the broker again after a restart.
 ports() {
-    [ -s "$folder/ports" ] || echo "$(free_port) $(free_port) $(free_port)" >"$folder/ports"
+    [ -s "$folder/ports" ] || keep_ports "$(free_port)" "$(free_port)" "$(free_port)"
     read -r port distribution epmd_port <"$folder/ports"
+}
+
+# In one step, for who reads them meanwhile.
+keep_ports() {
+    echo "$@" >"$folder/ports.$$"
+    mv "$folder/ports.$$" "$folder/ports"
 }
 
 # Its process, of Erlang's virtual machine.
 broker() { recorded beam.smp "$folder/broker.pid"; }
 
-# Before a start: others may have taken what was free when it was chosen. Clients know the broker's own port by then,
-# so that one moves before the first start alone.
+# Before a start: others may have taken what was free when it was chosen. The broker's own port stays from when
+# somebody was told of it.
 fresh_ports() {
-    [ -e "$folder/data" ] || ! answers "$port" || port=$(free_port)
-    ! answers "$distribution" || distribution=$(free_port "$port")
+    if answers "$port"; then
+        [ ! -e "$folder/told" ] || die "another program took port $port, where clients look for RabbitMQ"
+        port=$(free_port "$distribution" "$epmd_port")
+    fi
+    ! answers "$distribution" || distribution=$(free_port "$port" "$epmd_port")
     recorded epmd "$folder/epmd.pid" >/dev/null || ! answers "$epmd_port" || epmd_port=$(free_port "$port" "$distribution")
-    echo "$port $distribution $epmd_port" >"$folder/ports"
+    keep_ports "$port" "$distribution" "$epmd_port"
 }
 
 # Of its own, so that its pid is known: the one that Erlang starts by itself stays behind as a daemon.
@@ -64,9 +73,12 @@ CONF
     die "RabbitMQ does not start: $(tail -3 "$folder/output")"
 }
 
-ports
 case "$1" in
-url) echo "amqp://guest:guest@127.0.0.1:$port/%2f" ;;
+url)
+    ports
+    touch "$folder/told"
+    echo "amqp://guest:guest@127.0.0.1:$port/%2f"
+    ;;
 start)
     ensure rabbitmq
     # Two tests that want it at once start one.

@@ -119,7 +119,7 @@ start_redis() {
         redis-server --bind 127.0.0.1 --port "$port" --save '' --appendonly no --daemonize yes \
             --dir "$folder/redis" --pidfile "$folder/redis/pid" --logfile "$folder/redis/log" >/dev/null
         for _ in $(seq 50); do
-            if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            if answers "$port"; then
                 export TEST_REDIS_URL=redis://127.0.0.1:$port
                 return
             fi

@@ -31,7 +31,7 @@ wait "$peers" || {
     cat "$TEST_SERVERS/peers.log" >&2
     die "cannot install other people's clients"
 }
-# A failure says where it is and what it saw; forty frames of the runtime for each hide the next one.
+# A failure says where it is and what it saw; forty frames of the runtime for each, which CI may ask for, hide the next one.
 export RUST_BACKTRACE=${TEST_BACKTRACE:-0}
 say "testing (after $((SECONDS - started)) s)"
 if have cargo-nextest; then

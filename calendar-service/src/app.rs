@@ -134,8 +134,9 @@ fn spawn_loops(service: &Service, verifier: &Arc<Verifier>, pool: &postgres::Poo
     supervise.with_schema("calendar-outbox", move || outbox::run(on.clone(), Lane::Accounts));
     let on = service.clone();
     supervise.with_schema("calendar-outbox-reminders", move || outbox::run(on.clone(), Lane::Reminders));
-    let (on, until) = (service.store.clone(), lifecycle.clone());
-    supervise.with_schema("calendar-metrics", move || metrics::run(on.clone(), until.clone()));
+    let (on, lists, until) = (service.store.clone(), Arc::clone(&service.lists), lifecycle.clone());
+    supervise
+        .with_schema("calendar-metrics", move || metrics::run(on.clone(), Arc::clone(&lists), until.clone()));
     let (on, until) = (service.store.clone(), lifecycle.clone());
     supervise.with_schema("calendar-sweep", move || sweep::run(on.clone(), until.clone()));
 }

@@ -84,6 +84,8 @@ pub type Feed = broadcast::Receiver<Heard>;
 
 /// Carries publications to whoever keeps rooms.
 pub trait RoomBus: Send + Sync + 'static {
+    /// The name under which this instance speaks.
+    fn instance(&self) -> Uuid;
     /// Hands something to this instance and all others. Never blocks, never fails.
     fn publish(&self, publication: Publication);
     /// Hands something to the others only: this instance has seen to it already.

@@ -1,12 +1,13 @@
 //! What the database knows and a counter cannot: sagas by state, the outbox.
 //! Read every few seconds.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chassis::{fault::Fault, lifecycle::Lifecycle};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use crate::{
+    event::Lists,
     patience::in_time,
     store::{Lane, SagaState, Store},
 };
@@ -31,18 +32,21 @@ pub(crate) fn describe() {
     describe_counter!("inbox_deliveries_total", "What was delivered to us, by kind and outcome.");
     describe_counter!("calendar_standby_reads_total", "Reads that a standby could have served, by outcome.");
     describe_counter!("event_lists_total", "Lists of events told, by outcome.");
-    describe_gauge!("event_lists_bytes", "Bytes of lists of events that are kept.");
+    describe_gauge!("event_lists_bytes", "Memory of the lists of events that are kept, in bytes.");
     describe_counter!("swept_rows_total", "Rows removed because they were over, by table.");
     counter!("handler_panics_total", "service" => "calendar").increment(0);
     counter!("calendar_sagas_parked_total", "service" => "calendar").increment(0);
     counter!("password_hashes_refused_total", "service" => "calendar").increment(0);
     gauge!("password_hashes_waiting", "service" => "calendar").increment(0.0);
-    gauge!("event_lists_bytes", "service" => "calendar").increment(0.0);
+    for outcome in ["kept", "read"] {
+        counter!("event_lists_total", "service" => "calendar", "outcome" => outcome).increment(0);
+    }
 }
 
 /// Looks until the process drains.
-pub(crate) async fn run(store: Store, lifecycle: Lifecycle) {
+pub(crate) async fn run(store: Store, lists: Arc<Lists>, lifecycle: Lifecycle) {
     while !lifecycle.is_draining() {
+        lists.measure();
         if let Err(fault) = in_time(look(&store)).await {
             tracing::debug!(error = %fault, "cannot look at sagas and outbox");
         }

@@ -11,7 +11,11 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
-    filter::Targets, fmt, fmt::format::JsonFields, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    filter::{ParseError, Targets},
+    fmt,
+    fmt::format::JsonFields,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use self::{json::JsonLine, lines::Lines};
@@ -33,11 +37,21 @@ pub struct TelemetrySettings {
     pub instance: String,
 }
 
+/// A `LOG` that says nothing sensible.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// Not a level, or not a target.
+    #[error(transparent)]
+    Directive(#[from] ParseError),
+    /// Read as "errors alone", or as a target that there is not.
+    #[error("`{0}` is neither a level nor a target with one, such as `gateway=debug`")]
+    Part(String),
+}
+
 /// Installs the log subscriber and the metrics recorder. A second call (tests)
 /// changes nothing.
-pub fn init(settings: &TelemetrySettings) -> Result<(), tracing_subscriber::filter::ParseError> {
-    // Not `EnvFilter`: that looks at its own directives whenever a span is entered.
-    let wanted = tracing_subscriber::registry().with(settings.filter.parse::<Targets>()?);
+pub fn init(settings: &TelemetrySettings) -> Result<(), FilterError> {
+    let wanted = tracing_subscriber::registry().with(filter(&settings.filter)?);
     let logs = fmt::layer().event_format(JsonLine).fmt_fields(JsonFields::new());
     // An error means that a subscriber is installed already.
     let _ = match Lines::new(std::io::stdout()) {
@@ -47,6 +61,15 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), tracing_subscriber::filt
     };
     recorder(&settings.instance);
     Ok(())
+}
+
+/// Levels by target. Not `EnvFilter`: that looks at its own directives whenever a span is entered.
+fn filter(text: &str) -> Result<Targets, FilterError> {
+    let strange = |part: &&str| part.trim().is_empty() || part.contains(['[', '{']);
+    match text.split(',').find(strange) {
+        Some(part) => Err(FilterError::Part(part.to_owned())),
+        None => Ok(text.parse()?),
+    }
 }
 
 /// The metrics of this process, installing the recorder at the first call.
@@ -70,4 +93,25 @@ pub fn render() -> String {
     let handle = recorder("0");
     handle.run_upkeep();
     handle.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_and_others_by_target() {
+        let some = filter("info,gateway=debug").unwrap();
+        assert!(some.would_enable("gateway::routes", &Level::DEBUG));
+        assert!(some.would_enable("chassis", &Level::INFO) && !some.would_enable("chassis", &Level::DEBUG));
+    }
+
+    #[test]
+    fn what_would_be_read_as_something_else_is_refused() {
+        for text in ["", "info,", "info,,gateway=debug", "gateway[request]=debug", "gateway=loud"] {
+            assert!(filter(text).is_err(), "{text:?}");
+        }
+    }
 }

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
-use crate::person::Person;
+use crate::{person::Person, regret};
 
 /// No answer at all after this is a hanging request: the edge gives up at 5 s.
 pub const HANGING: Duration = Duration::from_secs(8);
@@ -138,15 +138,24 @@ impl Call {
 impl Answer {
     /// Itself, when it has this status.
     pub fn expect(self, status: u16) -> Result<Self> {
-        ensure!(self.status == status, "expected {status}, got {} {}", self.status, self.text);
+        self.must(self.status == status, || format!("expected {status}, got {}", self.status))?;
         Ok(self)
     }
 
     /// Itself, when it is a problem with this status and code.
     pub fn refused(self, status: u16, code: &str) -> Result<Self> {
         let this = self.expect(status)?;
-        ensure!(this.code() == code, "expected code {code}, got {}", this.text);
+        this.must(this.code() == code, || format!("expected code {code}"))?;
         Ok(this)
+    }
+
+    fn must(&self, holds: bool, complaint: impl FnOnce() -> String) -> Result<()> {
+        if holds {
+            return Ok(());
+        }
+        let error = anyhow!("{}: {}", complaint(), self.text);
+        regret::note(&error);
+        Err(error)
     }
 
     /// The stable code of a problem; empty for an answer that is none.

@@ -32,6 +32,7 @@ pub mod program;
 pub mod proxy;
 pub mod receiver;
 pub mod redis_server;
+pub mod regret;
 pub mod room;
 pub mod scene;
 pub mod services;

@@ -11,7 +11,8 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    Layer,
+    filter::Targets,
     layer::{Context, SubscriberExt as _},
     util::SubscriberInitExt as _,
 };
@@ -29,7 +30,8 @@ struct Line(String);
 /// it) is printed for whoever reads a failed test.
 pub fn install() {
     INSTALL.call_once(|| {
-        let filter = EnvFilter::try_from_env("LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+        let filter = std::env::var("LOG").ok().and_then(|log| log.parse().ok());
+        let filter = filter.unwrap_or_else(|| Targets::new().with_default(Level::WARN));
         let print = tracing_subscriber::fmt::layer().with_test_writer().with_filter(filter);
         // An error means that somebody else's is installed already; then nothing is kept.
         let _ = tracing_subscriber::registry().with(Keeper).with(print).try_init();

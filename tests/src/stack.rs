@@ -19,6 +19,7 @@ use crate::{
     instance::Instance,
     limits, logs,
     person::Person,
+    regret,
     services::{Addresses, All, Running, Service},
     settings::Variables,
     truth::Truth,
@@ -330,7 +331,10 @@ impl Drop for Stack {
             })
         });
         if let Err(error) = checked {
-            panic!("the stack is not as a test should leave it: {error:#}");
+            let regret = regret::last();
+            panic!(
+                "the stack is not as a test should leave it: {error:#}; what was last found wrong before: {regret}"
+            );
         }
     }
 }

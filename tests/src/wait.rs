@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep};
+
+use crate::regret;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -27,7 +29,9 @@ pub async fn until_within<T>(
             return Ok(seen);
         }
         if !deadline.look_again().await {
-            bail!("waited {limit:?} in vain for: {what}");
+            let error = anyhow!("waited {limit:?} in vain for: {what}");
+            regret::note(&error);
+            return Err(error);
         }
     }
 }

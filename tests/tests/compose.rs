@@ -186,7 +186,6 @@ fn topology() -> Result<Vec<Part>> {
     lines.map(|line| part(line).with_context(|| line.to_owned())).collect()
 }
 
-/// The lines `NAME=value` of a settings file.
 /// cargo wants every member of the workspace, and finds only what `.dockerignore` lets through.
 #[test]
 fn the_image_is_built_from_every_member() -> Result<()> {
@@ -205,6 +204,7 @@ fn the_image_is_built_from_every_member() -> Result<()> {
     Ok(())
 }
 
+/// The lines `NAME=value` of a settings file.
 fn variables(file: &str) -> Result<BTreeMap<String, String>> {
     let text = text(file)?;
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

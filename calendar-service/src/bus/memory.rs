@@ -29,10 +29,14 @@ impl Default for MemoryBus {
 }
 
 impl RoomBus for MemoryBus {
+    fn instance(&self) -> Uuid {
+        Uuid::nil()
+    }
+
     fn publish(&self, publication: Publication) {
         count(&publication);
         // An error means that nobody listens: nobody is in a room here.
-        let _ = self.sender.send(Heard::Said { by: Uuid::nil(), what: Arc::new(publication) });
+        let _ = self.sender.send(Heard::Said { by: self.instance(), what: Arc::new(publication) });
     }
 
     /// There are no other instances.

@@ -98,11 +98,15 @@ impl RedisBus {
 }
 
 impl RoomBus for RedisBus {
+    fn instance(&self) -> Uuid {
+        self.0.instance
+    }
+
     fn publish(&self, publication: Publication) {
         count(&publication);
         let what = Arc::new(publication);
         self.0.queue(Arc::clone(&what));
-        self.0.tell(Heard::Said { by: self.0.instance, what });
+        self.0.tell(Heard::Said { by: self.instance(), what });
     }
 
     fn forward(&self, publication: Publication) {

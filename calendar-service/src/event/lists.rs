@@ -6,7 +6,7 @@
 //! more than that, and never less. It is kept from its second reading on, for many windows are read once.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::{BuildHasher as _, Hash, RandomState},
     iter::repeat_with,
     sync::{
         Arc,
@@ -27,29 +27,37 @@ use crate::store::{Known, Window, WindowPage};
 const CAPACITY: u64 = 16 << 20;
 /// Bytes of a list that is kept: many small ones are worth more.
 const LONGEST: usize = 1 << 20;
-/// What a list takes besides its bytes, about.
+/// What a list takes besides what is counted, about.
 const OVERHEAD: usize = 400;
 /// So many questions are remembered, at most.
 const REMEMBERED: usize = 8192;
-/// A list is read anew after this, whatever is known.
-const LIFETIME: Duration = Duration::from_mins(1);
+/// A list is read anew after this, whatever is known: what somebody changed past the log is seen then.
+const LIFETIME: Duration = Duration::from_mins(10);
 
-/// Lists of events by what was asked for.
+/// Lists of events by what they show.
 #[derive(Debug)]
 pub struct Lists {
-    told: Cache<Asked, Arc<Told>>,
-    /// Hashes of what was asked for lately, each at the place that it gives itself.
+    told: Cache<Shown, Arc<Told>>,
+    /// Hashes of what was asked lately, each at the place that it gives itself.
     asked: Box<[AtomicU64]>,
     hasher: RandomState,
 }
 
-/// What was asked for.
+/// What a list shows: the same to everybody who may see it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Asked {
-    /// The events of all calendars of an account, or of the one with this name key.
-    Joined { account_id: Uuid, name_key: Option<String>, window: Window },
-    /// A page of a calendar, the same for all members.
-    Page { calendar_id: Uuid, page: WindowPage },
+pub(super) enum Shown {
+    /// The events of these calendars.
+    Window(Vec<Uuid>, Window),
+    /// A page of a calendar.
+    Page(Uuid, WindowPage),
+}
+
+/// A question as it was heard now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heard {
+    place: usize,
+    /// Whether it was asked lately.
+    pub(super) again: bool,
 }
 
 /// Events as their readers see them (docs/adr/0016).
@@ -71,8 +79,7 @@ struct Told {
 
 impl Default for Lists {
     fn default() -> Self {
-        let weigh =
-            |_: &Asked, told: &Arc<Told>| u32::try_from(OVERHEAD + told.list.json.len()).unwrap_or(u32::MAX);
+        let weigh = |shown: &Shown, told: &Arc<Told>| told.weight(shown);
         Self {
             told: Cache::builder().weigher(weigh).max_capacity(CAPACITY).time_to_live(LIFETIME).build(),
             asked: repeat_with(AtomicU64::default).take(REMEMBERED).collect(),
@@ -82,46 +89,149 @@ impl Default for Lists {
 }
 
 impl Lists {
-    /// Whether it was asked for lately: then it is worth to find out what is known. From now on it was.
-    pub(super) fn has_heard(&self, asked: &Asked) -> bool {
-        let hash = self.hasher.hash_one(asked);
-        self.asked[hash as usize % REMEMBERED].swap(hash, Ordering::Relaxed) == hash
+    /// Hears a question: if it was asked lately, it is worth to find out what is known.
+    pub(super) fn hear(&self, question: &impl Hash) -> Heard {
+        let hash = self.hasher.hash_one(question);
+        let place = hash as usize % REMEMBERED;
+        let before = self.asked[place].swap(hash, Ordering::Relaxed);
+        Heard { place, again: before == hash }
     }
 
-    /// What was told, where what is known is the same; else what `read` reads now.
-    pub(super) async fn tell(
+    /// The answer to a question that was asked before: what was told, while what is known is the same;
+    /// else what `read` reads now.
+    pub(super) async fn tell_again(
         &self,
-        asked: Asked,
-        known: Option<Arc<[Known]>>,
+        heard: Heard,
+        shown: Shown,
+        known: Arc<[Known]>,
         read: impl AsyncFnOnce() -> Result<EventList, Fault>,
     ) -> Result<EventList, Fault> {
-        if let Some(known) = &known
-            && let Some(told) = self.told.get(&asked)
-            && told.known == *known
+        if let Some(told) = self.told.get(&shown)
+            && told.known == known
         {
             count("kept");
             return Ok(told.list.clone());
         }
-        let list = read().await?;
-        count("read");
-        if let Some(known) = known
-            && list.json.len() <= LONGEST
-        {
-            self.keep(asked, known, &list);
+        let list = self.tell(read).await?;
+        if list.json.len() <= LONGEST {
+            // Without the room that was left at its end.
+            let json = Bytes::copy_from_slice(&list.json);
+            let kept = EventList { json, next_cursor: list.next_cursor.clone() };
+            self.told.insert(shown, Arc::new(Told { known, list: kept }));
+        } else {
+            // It will not be kept the next time either.
+            self.asked[heard.place].store(0, Ordering::Relaxed);
         }
         Ok(list)
     }
 
-    /// What was read after this was known.
-    fn keep(&self, asked: Asked, known: Arc<[Known]>, list: &EventList) {
-        // Without the room that was left at its end.
-        let json = Bytes::copy_from_slice(&list.json);
-        let list = EventList { json, next_cursor: list.next_cursor.clone() };
-        self.told.insert(asked, Arc::new(Told { known, list }));
+    /// What `read` reads now.
+    pub(super) async fn tell(
+        &self,
+        read: impl AsyncFnOnce() -> Result<EventList, Fault>,
+    ) -> Result<EventList, Fault> {
+        let list = read().await?;
+        count("read");
+        Ok(list)
+    }
+
+    /// Says how much is kept.
+    pub(crate) fn measure(&self) {
+        self.told.run_pending_tasks();
         gauge!("event_lists_bytes", "service" => "calendar").set(self.told.weighted_size() as f64);
     }
 }
 
 fn count(outcome: &'static str) {
     counter!("event_lists_total", "service" => "calendar", "outcome" => outcome).increment(1);
+}
+
+// === impl EventList ===
+
+impl EventList {
+    /// Whether there are no events in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.json == "[]"
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    fn weight(&self, shown: &Shown) -> u32 {
+        let calendars = match shown {
+            Shown::Window(calendars, _) => size_of_val(calendars.as_slice()),
+            Shown::Page(..) => 0,
+        };
+        let list = self.list.json.len() + self.list.next_cursor.len();
+        u32::try_from(OVERHEAD + calendars + size_of_val(&*self.known) + list).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn known(last_seq: i64) -> Arc<[Known]> {
+        [Known { calendar_id: Uuid::nil(), timeline: 1, last_seq, messages: 0, withdrawals: 0 }].into()
+    }
+
+    fn shown() -> Shown {
+        Shown::Window(vec![Uuid::nil()], Window::default())
+    }
+
+    /// Asks for a list of so many bytes, while this is known; answers how often it was read.
+    async fn ask(lists: &Lists, known: Arc<[Known]>, bytes: usize) -> usize {
+        let reads = Cell::new(0);
+        let read = async || {
+            reads.set(reads.get() + 1);
+            Ok(EventList { json: vec![b' '; bytes].into(), next_cursor: String::new() })
+        };
+        let heard = lists.hear(&"question");
+        let list = if heard.again {
+            lists.tell_again(heard, shown(), known, read).await
+        } else {
+            lists.tell(read).await
+        };
+        assert_eq!(list.unwrap().json.len(), bytes);
+        reads.get()
+    }
+
+    #[tokio::test]
+    async fn a_list_is_kept_from_its_second_reading_to_the_next_change() {
+        let lists = Lists::default();
+        let mut reads = Vec::new();
+        for last_seq in [1, 1, 1, 1, 2, 2] {
+            reads.push(ask(&lists, known(last_seq), 10).await);
+        }
+        assert_eq!(reads, [1, 1, 0, 0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_long_list_is_read_each_time_and_its_question_forgotten() {
+        let lists = Lists::default();
+        for _ in 0..4 {
+            assert_eq!(ask(&lists, known(1), LONGEST + 1).await, 1);
+        }
+        assert_eq!(lists.told.iter().count(), 0);
+        assert!(!lists.hear(&"question").again, "the fourth reading was a second one");
+    }
+
+    #[tokio::test]
+    async fn lists_take_no_more_than_their_room() {
+        let lists = Lists::default();
+        let calendars = CAPACITY as usize / LONGEST + 4;
+        for calendar in 0..calendars {
+            let shown = Shown::Window(vec![Uuid::from_u128(calendar as u128)], Window::default());
+            let read =
+                async || Ok(EventList { json: vec![b' '; LONGEST].into(), next_cursor: String::new() });
+            let heard = lists.hear(&calendar);
+            lists.tell_again(heard, shown, known(1), read).await.unwrap();
+        }
+        lists.measure();
+        assert!(lists.told.weighted_size() <= CAPACITY);
+        assert!((1..calendars).contains(&lists.told.iter().count()));
+    }
 }

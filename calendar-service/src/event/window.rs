@@ -10,14 +10,14 @@ use chassis::{
 };
 use uuid::Uuid;
 
-use super::lists::{Asked, EventList};
+use super::lists::{EventList, Shown};
 use crate::{
     calendar,
     error::FieldErrors,
     member,
     model::{Instant, Zone, fold, read_date_time},
     service::Service,
-    store::{EventRow, Window, WindowPage},
+    store::{EventRow, Known, Window, WindowPage},
 };
 
 /// A page without a limit.
@@ -59,8 +59,8 @@ pub async fn joined(
     errors.finish()?;
     let key = (!calendar_name.is_empty()).then(|| fold(calendar_name));
     let (store, account_id) = (&service.store, caller.account_id);
-    let asked = Asked::Joined { account_id, name_key: key.clone(), window };
-    let known = if service.lists.has_heard(&asked) || store.may_use_standby() {
+    let heard = service.lists.hear(&(account_id, &key, window));
+    let known = if heard.again || store.may_use_standby() {
         Some(store.known(account_id, key.as_deref()).await?)
     } else {
         None
@@ -72,15 +72,22 @@ pub async fn joined(
             let complaint = format!("name a window with at most {MOST} events, or read pages");
             return Err(Fault::invalid("from", complaint));
         }
-        if rows.is_empty() {
-            if key.is_some() {
-                member::find(service, caller, calendar_name).await?;
-            }
-            return Err(Fault::of(Reason::NoEvents));
-        }
         Ok(EventList { json: json(&rows), next_cursor: String::new() })
     };
-    service.lists.tell(asked, known.clone(), read).await
+    let list = match &known {
+        Some(known) if heard.again => {
+            let calendars = known.iter().map(|known| known.calendar_id).collect();
+            service.lists.tell_again(heard, Shown::Window(calendars, window), Arc::clone(known), read).await?
+        }
+        _ => service.lists.tell(read).await?,
+    };
+    if list.is_empty() {
+        if key.is_some() {
+            member::find(service, caller, calendar_name).await?;
+        }
+        return Err(Fault::of(Reason::NoEvents));
+    }
+    Ok(list)
 }
 
 /// A page of one calendar's events in a window of at most two years (a missing
@@ -117,16 +124,17 @@ pub async fn page(
     };
     let (store, account_id) = (&service.store, caller.account_id);
     let page = WindowPage { window, after, limit: i64::from(limit) + 1 };
-    let asked = Asked::Page { calendar_id, page };
-    let known = if service.lists.has_heard(&asked) || store.may_use_standby() {
+    let heard = service.lists.hear(&(account_id, calendar_id, page));
+    let known: Option<Arc<[Known]>> = if heard.again || store.may_use_standby() {
         let known = store.known_of(calendar_id, account_id).await?;
-        Some(Arc::from([known.ok_or_else(calendar::not_found)?]))
+        Some([known.ok_or_else(calendar::not_found)?].into())
     } else {
         None
     };
     let read = async || {
         let mut rows = store.events_of(calendar_id, account_id, page, known.as_deref()).await?;
-        if rows.is_empty() && known.is_none() {
+        if rows.is_empty() {
+            // Empty, or not the reader's (any more).
             store.membership(calendar_id, account_id).await?.ok_or_else(calendar::not_found)?;
         }
         let more = rows.len() > limit as usize;
@@ -134,7 +142,12 @@ pub async fn page(
         rows.truncate(limit as usize);
         Ok(EventList { json: json(&rows), next_cursor: next_cursor.map(write_cursor).unwrap_or_default() })
     };
-    service.lists.tell(asked, known.clone(), read).await
+    match &known {
+        Some(known) if heard.again => {
+            service.lists.tell_again(heard, Shown::Page(calendar_id, page), Arc::clone(known), read).await
+        }
+        _ => service.lists.tell(read).await,
+    }
 }
 
 fn json(rows: &[EventRow]) -> Bytes {

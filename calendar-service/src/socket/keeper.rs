@@ -107,8 +107,8 @@ pub(super) struct Keeper {
     name: Arc<str>,
     writer: Writer<Receipt>,
     turns: Turns,
-    /// The instances that had something to say since the last turn; none: this one's own messages.
-    voices: Vec<Option<Uuid>>,
+    /// The instances that had something to say since the last turn.
+    voices: Vec<Uuid>,
     /// Whose messages were answered; the answers are written with the next turn.
     answered: Vec<Arc<Connection>>,
     /// When the log is read, if something is missing that long.
@@ -236,7 +236,7 @@ impl Keeper {
             Command::Enter(enter) => self.let_in(room, *enter).await,
             Command::Exit(serial) => room.exit(serial),
             Command::Offer(by, changes) => {
-                self.heard(Some(by));
+                self.heard(by);
                 self.offer(room, &changes).await;
             }
             Command::Reached(seq) if seq > room.last_seq() => self.catch_up(room).await,
@@ -272,14 +272,14 @@ impl Keeper {
         self.hub.meters.committed.increment(changes.len() as u64);
         let settle = |(receipt, outcome): (Receipt, Result<_, _>)| receipt.settle(outcome.map(Success::from));
         self.answered.extend(outcomes.into_iter().map(settle));
-        self.heard(None);
+        self.heard(self.hub.service.bus.instance());
         self.offer(room, &changes).await;
         if !changes.is_empty() {
             self.hub.service.bus.forward(Publication::Changes(changes));
         }
     }
 
-    fn heard(&mut self, voice: Option<Uuid>) {
+    fn heard(&mut self, voice: Uuid) {
         if !self.voices.contains(&voice) {
             self.voices.push(voice);
         }

@@ -3,7 +3,7 @@
 //! A write costs about the same whether it carries one frame or twenty. So a
 //! room tells at once what comes after a rest, and what comes soon after that
 //! goes out together, when a pause is over that grows with the writes it saves.
-//! In a small room there is none, and nowhere is it long enough to be noticed.
+//! In a room of a few there is none, and nowhere is it long enough to be noticed.
 //!
 //! Where several instances commit, their groups come one after the other, and each over the bus: a pause is
 //! longer by as much, so that a write still carries some of each.
@@ -90,12 +90,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_small_room_never_waits() {
+    async fn a_room_of_less_than_ten_sockets_in_all_never_waits() {
         let start = Instant::now();
         let mut turns = Turns::new(start);
-        for sockets in 0..10 {
-            turns.told(start, sockets, 1);
-            assert!(turns.is_due(start), "{sockets} sockets");
+        for (sockets, voices) in (0..10).map(|sockets| (sockets, 1)).chain([(4, 2), (3, 3), (2, 4)]) {
+            turns.told(start, sockets, voices);
+            assert!(turns.is_due(start), "{sockets} sockets, {voices} voices");
         }
     }
 }

@@ -65,9 +65,7 @@ impl Store {
     /// The same for a member; a standby may answer.
     pub async fn changes_for(&self, place: &Membership, seq: i64, limit: u32) -> Result<Vec<Change>, Fault> {
         let calendar_id = place.calendar_id;
-        if let Some(standby) =
-            self.standby(&[Known { calendar_id, last_seq: place.last_seq, withdrawals: 0 }]).await
-        {
+        if let Some(standby) = self.standby(&[Known::of_log(calendar_id, place.last_seq)]).await {
             let read = async |on: &mut PgConnection| changes_after(on, calendar_id, seq, limit).await;
             if let Some(rows) = standby.answer(read).await {
                 return logged(rows);
@@ -87,9 +85,7 @@ impl Store {
     ) -> Result<Vec<Change>, Fault> {
         if self.may_use_standby() {
             let Some(place) = self.membership(calendar_id, account_id).await? else { return Ok(Vec::new()) };
-            if let Some(standby) =
-                self.standby(&[Known { calendar_id, last_seq: place.last_seq, withdrawals: 0 }]).await
-            {
+            if let Some(standby) = self.standby(&[Known::of_log(calendar_id, place.last_seq)]).await {
                 let read = async |on: &mut PgConnection| {
                     messages_before(on, calendar_id, account_id, seq, limit).await
                 };

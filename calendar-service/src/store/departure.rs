@@ -20,9 +20,7 @@ impl Tx {
     ) -> Result<u64, Fault> {
         let done = sqlx::query!(
             r#"
-            with noted as (
-                update calendars set withdrawals = withdrawals + 1 where calendar_id = $1
-            ), left_behind as (
+            with left_behind as (
                 select event_id from events
                 where calendar_id = $1 and state = 'confirmed' and seq < $3 and $2 = any (participants)
                 order by event_id
@@ -44,6 +42,9 @@ impl Tx {
                 from left_behind l
                 where e.event_id = l.event_id
                 returning e.event_id, e.revision, e.participants
+            ), counted as (
+                update calendars set withdrawals = withdrawals + 1
+                where calendar_id = $1 and exists (select from withdrawn)
             )
             insert into outbox (key, kind, payload)
             select event_id, 'set_participants', jsonb_build_object('revision', revision, 'account_ids', participants)

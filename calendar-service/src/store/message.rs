@@ -39,7 +39,9 @@ async fn append(
             from unnest($2::uuid[], $3::text[]) with ordinality as sent (account_id, payload, place)
             join members on members.calendar_id = $1 and members.account_id = sent.account_id
         ), cursor as (
-            update calendars set last_seq = last_seq + (select count(*) from entry)
+            update calendars set
+                last_seq = last_seq + (select count(*) from entry),
+                messages = messages + (select count(*) from entry)
             where calendar_id = $1 and deleted_at is null and exists (select from entry)
             returning last_seq - (select count(*) from entry) as base, app_now() as at
         ), kept as (

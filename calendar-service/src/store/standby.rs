@@ -23,19 +23,43 @@ const ASKING: Duration = Duration::from_millis(250);
 /// For the rows; enough time is left to ask the primary instead.
 const READING: Duration = Duration::from_millis(750);
 
-/// A calendar, and how far its reader may know it to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A calendar, and how far its reader may know it to be. Equal is what shows the same events.
+#[derive(Clone, Copy, Debug)]
 pub struct Known {
     /// The calendar.
     pub calendar_id: Uuid,
+    /// The timeline of the primary that says so; 0 where there is one server.
+    pub timeline: i64,
     /// Its newest seq.
     pub last_seq: i64,
+    /// How much of its log are messages, which no list of events shows.
+    pub messages: i64,
     /// How often the name of somebody who left was taken out of its events later than the log says.
     pub withdrawals: i64,
 }
 
 /// A standby that knows enough.
 pub(super) struct Standby(PoolConnection<Postgres>);
+
+// === impl Known ===
+
+impl Known {
+    /// For who reads the log alone, in which names stay as they were.
+    pub(super) const fn of_log(calendar_id: Uuid, last_seq: i64) -> Self {
+        Self { calendar_id, timeline: 0, last_seq, messages: 0, withdrawals: 0 }
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        let shown = |known: &Self| {
+            (known.calendar_id, known.timeline, known.last_seq - known.messages, known.withdrawals)
+        };
+        shown(self) == shown(other)
+    }
+}
+
+impl Eq for Known {}
 
 // === impl Standby ===
 
@@ -93,17 +117,19 @@ impl Store {
     /// The calendars an account is in, or the one of these with this name key: as the primary
     /// knows them.
     pub async fn known(&self, account_id: Uuid, name_key: Option<&str>) -> Result<Arc<[Known]>, Fault> {
+        let timeline = self.pool().timeline();
         let mut line = self.pool().line().await?;
         let known = sqlx::query_as!(
             Known,
             r#"
-            select c.calendar_id, c.last_seq, c.withdrawals
+            select c.calendar_id, $3::bigint as "timeline!", c.last_seq, c.messages, c.withdrawals
             from members m join calendars c using (calendar_id)
             where m.account_id = $1 and c.deleted_at is null and ($2::text is null or c.name_key = $2)
             order by c.calendar_id
             "#,
             account_id,
             name_key,
+            timeline,
         )
         .fetch_all(&mut *line)
         .await?;
@@ -114,16 +140,18 @@ impl Store {
     /// A calendar that an account is in, as the primary knows it. None to strangers, foreign and
     /// absent alike.
     pub async fn known_of(&self, calendar_id: Uuid, account_id: Uuid) -> Result<Option<Known>, Fault> {
+        let timeline = self.pool().timeline();
         let mut line = self.pool().line().await?;
         let known = sqlx::query_as!(
             Known,
             r#"
-            select c.calendar_id, c.last_seq, c.withdrawals
+            select c.calendar_id, $3::bigint as "timeline!", c.last_seq, c.messages, c.withdrawals
             from members m join calendars c using (calendar_id)
             where m.calendar_id = $1 and m.account_id = $2 and c.deleted_at is null
             "#,
             calendar_id,
             account_id,
+            timeline,
         )
         .fetch_optional(&mut *line)
         .await?;

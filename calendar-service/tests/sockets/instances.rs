@@ -14,6 +14,7 @@ use tokio::{
     sync::broadcast,
     time::{sleep, timeout},
 };
+use uuid::Uuid;
 
 use crate::{
     client::{Client, SOON},
@@ -218,6 +219,10 @@ async fn without_that_the_room_stays_behind(pool: PgPool) {
 struct Trusting(Arc<RedisBus>);
 
 impl RoomBus for Trusting {
+    fn instance(&self) -> Uuid {
+        self.0.instance()
+    }
+
     fn publish(&self, publication: Publication) {
         self.0.publish(publication);
     }

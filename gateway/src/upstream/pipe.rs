@@ -117,7 +117,11 @@ impl Pipe {
         let Some(chosen) = pool.choose(false, Some(&first)) else { return answer };
         calls.retries.increment(1);
         chosen.member().meters().retries.increment(1);
-        exchange(chosen, head, message, deadline).await
+        match exchange(chosen, head, message, deadline).await {
+            // That nothing happened, and when to come again, says more than that the time was up.
+            Err(Failure::Late) if idempotent => answer,
+            second => second,
+        }
     }
 }
 

@@ -68,6 +68,18 @@ async fn a_service_that_hangs_is_given_up_after_two_seconds() {
 }
 
 #[tokio::test]
+async fn a_second_try_that_hangs_does_not_hide_what_the_first_one_said() {
+    let stack = Stack::start().await;
+    let gateway = stack.gateway(&[]).await;
+    let person = stack.auth.person();
+    stack.calendar.script([Next::Refusal(Reason::Unavailable), Next::Hangs]);
+    let refused = read(&gateway, &person.token).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(calls(&stack, "ListCalendars"), 2, "it was tried again");
+}
+
+#[tokio::test]
 async fn a_service_that_is_not_there_is_503() {
     let stack = Stack::start().await;
     let gateway = stack.gateway_with(&[], |config| {
