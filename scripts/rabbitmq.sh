@@ -14,7 +14,12 @@ folder=$(cd "$2" && pwd)
 
 # Three ports: clients find the broker again after a restart.
 ports() {
-    [ -s "$folder/ports" ] || keep_ports "$(free_port)" "$(free_port)" "$(free_port)"
+    if [ ! -s "$folder/ports" ]; then
+        port=$(free_port)
+        distribution=$(free_port "$port")
+        epmd_port=$(free_port "$port" "$distribution")
+        keep_ports "$port" "$distribution" "$epmd_port"
+    fi
     read -r port distribution epmd_port <"$folder/ports"
 }
 
@@ -75,8 +80,8 @@ CONF
 
 case "$1" in
 url)
-    ports
     touch "$folder/told"
+    ports
     echo "amqp://guest:guest@127.0.0.1:$port/%2f"
     ;;
 start)

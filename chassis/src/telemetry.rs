@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
-    filter::{ParseError, Targets},
+    filter::{LevelFilter, ParseError, Targets},
     fmt,
     fmt::format::JsonFields,
     layer::SubscriberExt as _,
@@ -65,8 +65,13 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), FilterError> {
 
 /// Levels by target. Not `EnvFilter`: that looks at its own directives whenever a span is entered.
 fn filter(text: &str) -> Result<Targets, FilterError> {
-    let strange = |part: &&str| part.trim().is_empty() || part.contains(['[', '{']);
-    match text.split(',').find(strange) {
+    let sensible = |part: &&str| {
+        let (target, level) = part.rsplit_once('=').unwrap_or(("any", *part));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let says_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+        says_level && !target.is_empty() && target.chars().all(is_name)
+    };
+    match text.split(',').find(|part| !sensible(part)) {
         Some(part) => Err(FilterError::Part(part.to_owned())),
         None => Ok(text.parse()?),
     }
@@ -110,7 +115,17 @@ mod tests {
 
     #[test]
     fn what_would_be_read_as_something_else_is_refused() {
-        for text in ["", "info,", "info,,gateway=debug", "gateway[request]=debug", "gateway=loud"] {
+        for text in [
+            "",
+            "info,",
+            "info,,gateway=debug",
+            "info, gateway=debug",
+            "gateway[request]=debug",
+            "gateway=loud",
+            "inof",
+            "gateway",
+            "=debug",
+        ] {
             assert!(filter(text).is_err(), "{text:?}");
         }
     }

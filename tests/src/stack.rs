@@ -333,7 +333,7 @@ impl Drop for Stack {
         if let Err(error) = checked {
             let regret = regret::last();
             panic!(
-                "the stack is not as a test should leave it: {error:#}; what was last found wrong before: {regret}"
+                "the stack is not as a test should leave it: {error:#}; found wrong in this process before: {regret}"
             );
         }
     }

@@ -2,8 +2,9 @@
 //! and again, mostly without anything new in them: whoever reads a window once more
 //! asks the database how far its calendars are, and gets what was told if nothing has changed since.
 //!
-//! A list is kept with what was [known](Known) of its calendars before it was read: it may hold
-//! more than that, and never less. It is kept from its second reading on, for many windows are read once.
+//! A list is kept with what was [known](Known) of its calendars before it was read, where that was known after it as
+//! well: then it shows just that, whoever came, left or wrote meanwhile. It is kept from its second reading on,
+//! for many windows are read once.
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
@@ -98,13 +99,13 @@ impl Lists {
     }
 
     /// The answer to a question that was asked before: what was told, while what is known is the same;
-    /// else what `read` reads now.
+    /// else what `read` reads now. `know` says what is known after that.
     pub(super) async fn tell_again(
         &self,
         heard: Heard,
-        shown: Shown,
-        known: Arc<[Known]>,
+        (shown, known): (Shown, Arc<[Known]>),
         read: impl AsyncFnOnce() -> Result<EventList, Fault>,
+        know: impl AsyncFnOnce() -> Result<Arc<[Known]>, Fault>,
     ) -> Result<EventList, Fault> {
         if let Some(told) = self.told.get(&shown)
             && told.known == known
@@ -113,14 +114,14 @@ impl Lists {
             return Ok(told.list.clone());
         }
         let list = self.tell(read).await?;
-        if list.json.len() <= LONGEST {
+        if list.json.len() > LONGEST {
+            // It will not be kept the next time either.
+            self.asked[heard.place].store(0, Ordering::Relaxed);
+        } else if know().await.is_ok_and(|after| after == known) {
             // Without the room that was left at its end.
             let json = Bytes::copy_from_slice(&list.json);
             let kept = EventList { json, next_cursor: list.next_cursor.clone() };
             self.told.insert(shown, Arc::new(Told { known, list: kept }));
-        } else {
-            // It will not be kept the next time either.
-            self.asked[heard.place].store(0, Ordering::Relaxed);
         }
         Ok(list)
     }
@@ -183,7 +184,12 @@ mod tests {
     }
 
     /// Asks for a list of so many bytes, while this is known; answers how often it was read.
-    async fn ask(lists: &Lists, known: Arc<[Known]>, bytes: usize) -> usize {
+    async fn ask(lists: &Lists, last_seq: i64, bytes: usize) -> usize {
+        ask_while_moving(lists, last_seq, last_seq, bytes).await
+    }
+
+    /// The same, while what is known becomes this.
+    async fn ask_while_moving(lists: &Lists, before: i64, after: i64, bytes: usize) -> usize {
         let reads = Cell::new(0);
         let read = async || {
             reads.set(reads.get() + 1);
@@ -191,7 +197,7 @@ mod tests {
         };
         let heard = lists.hear(&"question");
         let list = if heard.again {
-            lists.tell_again(heard, shown(), known, read).await
+            lists.tell_again(heard, (shown(), known(before)), read, async || Ok(known(after))).await
         } else {
             lists.tell(read).await
         };
@@ -204,16 +210,25 @@ mod tests {
         let lists = Lists::default();
         let mut reads = Vec::new();
         for last_seq in [1, 1, 1, 1, 2, 2] {
-            reads.push(ask(&lists, known(last_seq), 10).await);
+            reads.push(ask(&lists, last_seq, 10).await);
         }
         assert_eq!(reads, [1, 1, 0, 0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_while_something_changed_is_not_kept() {
+        let lists = Lists::default();
+        lists.hear(&"question");
+        assert_eq!(ask_while_moving(&lists, 1, 2, 10).await, 1);
+        assert_eq!(ask(&lists, 1, 10).await, 1, "it may show more or less than was known");
+        assert_eq!(ask(&lists, 1, 10).await, 0);
     }
 
     #[tokio::test]
     async fn a_long_list_is_read_each_time_and_its_question_forgotten() {
         let lists = Lists::default();
         for _ in 0..4 {
-            assert_eq!(ask(&lists, known(1), LONGEST + 1).await, 1);
+            assert_eq!(ask(&lists, 1, LONGEST + 1).await, 1);
         }
         assert_eq!(lists.told.iter().count(), 0);
         assert!(!lists.hear(&"question").again, "the fourth reading was a second one");
@@ -228,7 +243,7 @@ mod tests {
             let read =
                 async || Ok(EventList { json: vec![b' '; LONGEST].into(), next_cursor: String::new() });
             let heard = lists.hear(&calendar);
-            lists.tell_again(heard, shown, known(1), read).await.unwrap();
+            lists.tell_again(heard, (shown, known(1)), read, async || Ok(known(1))).await.unwrap();
         }
         lists.measure();
         assert!(lists.told.weighted_size() <= CAPACITY);

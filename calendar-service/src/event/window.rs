@@ -76,8 +76,9 @@ pub async fn joined(
     };
     let list = match &known {
         Some(known) if heard.again => {
-            let calendars = known.iter().map(|known| known.calendar_id).collect();
-            service.lists.tell_again(heard, Shown::Window(calendars, window), Arc::clone(known), read).await?
+            let shown = Shown::Window(known.iter().map(|known| known.calendar_id).collect(), window);
+            let know = async || store.known(account_id, key.as_deref()).await;
+            service.lists.tell_again(heard, (shown, Arc::clone(known)), read, know).await?
         }
         _ => service.lists.tell(read).await?,
     };
@@ -125,12 +126,11 @@ pub async fn page(
     let (store, account_id) = (&service.store, caller.account_id);
     let page = WindowPage { window, after, limit: i64::from(limit) + 1 };
     let heard = service.lists.hear(&(account_id, calendar_id, page));
-    let known: Option<Arc<[Known]>> = if heard.again || store.may_use_standby() {
+    let know = async || {
         let known = store.known_of(calendar_id, account_id).await?;
-        Some([known.ok_or_else(calendar::not_found)?].into())
-    } else {
-        None
+        Ok(Arc::<[Known]>::from([known.ok_or_else(calendar::not_found)?]))
     };
+    let known = if heard.again || store.may_use_standby() { Some(know().await?) } else { None };
     let read = async || {
         let mut rows = store.events_of(calendar_id, account_id, page, known.as_deref()).await?;
         if rows.is_empty() {
@@ -144,7 +144,8 @@ pub async fn page(
     };
     match &known {
         Some(known) if heard.again => {
-            service.lists.tell_again(heard, Shown::Page(calendar_id, page), Arc::clone(known), read).await
+            let shown = Shown::Page(calendar_id, page);
+            service.lists.tell_again(heard, (shown, Arc::clone(known)), read, know).await
         }
         _ => service.lists.tell(read).await,
     }

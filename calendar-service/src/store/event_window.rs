@@ -66,20 +66,21 @@ impl Store {
         (window, limit): (Window, i64),
         known: Option<&[Known]>,
     ) -> Result<Vec<EventRow>, Fault> {
+        // Of those alone: a standby may not have heard yet that the account left another one, and what it joined since is
+        // not what was known.
+        let among: Option<Vec<_>> = known.map(|known| known.iter().map(|known| known.calendar_id).collect());
         if let Some(known) = known
             && let Some(standby) = self.standby(known).await
         {
-            // Of those alone: a standby may not have heard yet that the account left another one.
-            let among: Vec<_> = known.iter().map(|known| known.calendar_id).collect();
             let read = async |on: &mut PgConnection| {
-                events_joined(on, account_id, name_key, Some(&among), (window, limit)).await
+                events_joined(on, account_id, name_key, among.as_deref(), (window, limit)).await
             };
             if let Some(rows) = standby.answer(read).await {
                 return Ok(rows);
             }
         }
         let mut line = self.pool().line().await?;
-        let rows = events_joined(&mut line, account_id, name_key, None, (window, limit)).await?;
+        let rows = events_joined(&mut line, account_id, name_key, among.as_deref(), (window, limit)).await?;
         line.keep();
         Ok(rows)
     }

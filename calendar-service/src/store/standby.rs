@@ -28,13 +28,13 @@ const READING: Duration = Duration::from_millis(750);
 pub struct Known {
     /// The calendar.
     pub calendar_id: Uuid,
-    /// The timeline of the primary that says so; 0 where there is one server.
+    /// The timeline of the primary that says so: another one after each promotion.
     pub timeline: i64,
     /// Its newest seq.
     pub last_seq: i64,
-    /// How much of its log are messages, which no list of events shows.
+    /// How many messages its log got since they are counted: no list of events shows them.
     pub messages: i64,
-    /// How often the name of somebody who left was taken out of its events later than the log says.
+    /// How often names of members who left were taken out of its events, which may be later than the log says.
     pub withdrawals: i64,
 }
 
@@ -117,19 +117,17 @@ impl Store {
     /// The calendars an account is in, or the one of these with this name key: as the primary
     /// knows them.
     pub async fn known(&self, account_id: Uuid, name_key: Option<&str>) -> Result<Arc<[Known]>, Fault> {
-        let timeline = self.pool().timeline();
         let mut line = self.pool().line().await?;
         let known = sqlx::query_as!(
             Known,
             r#"
-            select c.calendar_id, $3::bigint as "timeline!", c.last_seq, c.messages, c.withdrawals
+            select c.calendar_id, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint as "timeline!", c.last_seq, c.messages, c.withdrawals
             from members m join calendars c using (calendar_id)
             where m.account_id = $1 and c.deleted_at is null and ($2::text is null or c.name_key = $2)
             order by c.calendar_id
             "#,
             account_id,
             name_key,
-            timeline,
         )
         .fetch_all(&mut *line)
         .await?;
@@ -140,18 +138,16 @@ impl Store {
     /// A calendar that an account is in, as the primary knows it. None to strangers, foreign and
     /// absent alike.
     pub async fn known_of(&self, calendar_id: Uuid, account_id: Uuid) -> Result<Option<Known>, Fault> {
-        let timeline = self.pool().timeline();
         let mut line = self.pool().line().await?;
         let known = sqlx::query_as!(
             Known,
             r#"
-            select c.calendar_id, $3::bigint as "timeline!", c.last_seq, c.messages, c.withdrawals
+            select c.calendar_id, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint as "timeline!", c.last_seq, c.messages, c.withdrawals
             from members m join calendars c using (calendar_id)
             where m.calendar_id = $1 and m.account_id = $2 and c.deleted_at is null
             "#,
             calendar_id,
             account_id,
-            timeline,
         )
         .fetch_optional(&mut *line)
         .await?;

@@ -128,11 +128,6 @@ impl Pool {
         self.shared.fleet.as_ref()?.standby().await
     }
 
-    /// The primary's timeline: it is another one after each promotion. 0 where one server is given, which is what it is.
-    pub fn timeline(&self) -> i64 {
-        self.state().map_or(0, |(timeline, _)| timeline)
-    }
-
     /// The primary's timeline, and how many other servers take writes, where
     /// several are given.
     pub(super) fn state(&self) -> Option<(i64, u64)> {

@@ -118,8 +118,8 @@ impl Pipe {
         calls.retries.increment(1);
         chosen.member().meters().retries.increment(1);
         match exchange(chosen, head, message, deadline).await {
-            // That nothing happened, and when to come again, says more than that the time was up.
-            Err(Failure::Late) if idempotent => answer,
+            // A service's own words, and that nothing happened, say more than how the second try failed.
+            Err(failure) if idempotent && (answer.is_ok() || matches!(failure, Failure::Late)) => answer,
             second => second,
         }
     }
