@@ -24,13 +24,16 @@ use self::{json::JsonLine, lines::Lines};
 const LATENCY_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
 
+/// What is logged where nobody says anything.
+const DEFAULT: &str = "info";
+
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// How a process logs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TelemetrySettings {
     /// What is logged: a level, and others by target, such as `info,gateway=debug`.
-    #[arg(long = "log", env = "LOG", default_value = "info")]
+    #[arg(long = "log", env = "LOG", default_value = DEFAULT)]
     pub filter: String,
     /// The name of this process among its like, the `instance` label.
     #[arg(long, env = "INSTANCE", default_value = "0")]
@@ -65,6 +68,8 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), FilterError> {
 
 /// Levels by target. Not `EnvFilter`: that looks at its own directives whenever a span is entered.
 fn filter(text: &str) -> Result<Targets, FilterError> {
+    // `LOG=${LOG:-}` in somebody's script.
+    let text = if text.is_empty() { DEFAULT } else { text };
     let sensible = |part: &&str| {
         let (target, level) = part.rsplit_once('=').unwrap_or(("any", *part));
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
@@ -109,6 +114,7 @@ mod tests {
     #[test]
     fn a_filter_is_a_level_and_others_by_target() {
         let some = filter("info,gateway=debug").unwrap();
+        assert_eq!(filter("").unwrap(), filter("info").unwrap());
         assert!(some.would_enable("gateway::routes", &Level::DEBUG));
         assert!(some.would_enable("chassis", &Level::INFO) && !some.would_enable("chassis", &Level::DEBUG));
     }
@@ -116,7 +122,6 @@ mod tests {
     #[test]
     fn what_would_be_read_as_something_else_is_refused() {
         for text in [
-            "",
             "info,",
             "info,,gateway=debug",
             "info, gateway=debug",

@@ -13,7 +13,7 @@ pub(super) struct CalendarView<'a> {
     /// Unique without its case.
     #[schema(examples("Family"))]
     calendar_name: &'a str,
-    /// IANA name; events without a zone of their own are read in it.
+    /// IANA name, for showing the calendar. The times of an event are read in the zone of its own.
     #[schema(examples("Europe/Berlin"))]
     time_zone: &'a str,
     /// `#rrggbb`, or empty.
