@@ -220,6 +220,10 @@ impl Keeper {
     fn take_turn(&mut self, room: &mut Room<Connection>) {
         let now = Instant::now();
         let held = room.is_holding() || !self.answered.is_empty();
+        if !held {
+            // What was heard was old news, or is still to come.
+            self.voices.clear();
+        }
         if held && (self.turns.is_due(now) || room.is_deleted()) {
             room.flush();
             for connection in self.answered.drain(..) {
