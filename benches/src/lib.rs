@@ -18,6 +18,7 @@ pub mod activity;
 pub mod bare_hash;
 pub mod bare_relay;
 pub mod callgrind;
+pub mod doors;
 pub mod event;
 pub mod fan_out;
 pub mod goal;

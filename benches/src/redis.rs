@@ -9,8 +9,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::service::free_addresses;
-
 /// How long it may take until it accepts.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks.
@@ -28,7 +26,7 @@ pub struct Redis {
 impl Redis {
     /// Starts a server on a free loopback port, and waits until it accepts.
     pub async fn start(folder: &Path) -> Result<Self> {
-        let [address] = free_addresses()?;
+        let address = test_support::ports::free();
         let mut child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
             .arg(address.port().to_string())

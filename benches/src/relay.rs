@@ -56,7 +56,7 @@ pub async fn run(stream: &Stream, through_rabbitmq: bool) -> Result<Run> {
     let postgres = Postgres::start(&folder).await?;
     let rabbitmq =
         if through_rabbitmq { Some(RabbitMq::start(&folder.join("rabbitmq")).await?) } else { None };
-    let [admin, sources, clients, grpc] = free_addresses()?;
+    let [admin, sources, clients, grpc] = free_addresses();
     let token = folder.join("service-token");
     fs::write(&token, Uuid::now_v7().to_string())?;
     let mut settings = vec![

@@ -1,8 +1,9 @@
 //! One service of the product, its real binary, as a process of its own.
 
 use std::{
+    array,
     fs::File,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -10,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use test_support::ports;
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep, timeout},
@@ -34,17 +36,9 @@ pub struct Service {
     log: PathBuf,
 }
 
-/// Loopback addresses that nobody listens on now, each another.
-pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
-    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
-    // All are held until the last is found.
-    let mut listeners = Vec::with_capacity(N);
-    for address in &mut addresses {
-        let listener = TcpListener::bind(*address)?;
-        *address = listener.local_addr()?;
-        listeners.push(listener);
-    }
-    Ok(addresses)
+/// Loopback addresses that nobody listens on, and that no other call gives away.
+pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    array::from_fn(|_| ports::free())
 }
 
 // === impl Service ===

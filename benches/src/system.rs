@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     net::SocketAddr,
     ops::{AddAssign, Sub},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -12,7 +12,9 @@ use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
 use crate::{
-    callgrind, machine,
+    callgrind,
+    doors::Doors,
+    machine,
     postgres::Postgres,
     process::Process,
     redis::Redis,
@@ -55,8 +57,21 @@ pub struct System {
     /// What several of calendar-service tell each other by.
     redis: Option<Redis>,
     gateway: Service,
+    // What stands between the gateway and the first calendar-service.
+    _doors: Doors,
     // Of the folder, for as long as the run takes.
     _lock: File,
+}
+
+/// What a system is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// So many of calendar-service.
+    pub instances: usize,
+    /// The gateway finds the first one, and no other, at so many addresses; 0: all of them, where they are.
+    pub doors: usize,
+    /// The gateway's instructions can be counted (see [`callgrind`]).
+    pub counted: bool,
 }
 
 /// CPU time per process, up to a moment or between two.
@@ -74,25 +89,30 @@ pub struct CpuTimes {
     pub load: Duration,
 }
 
+// === impl Shape ===
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { instances: 1, doors: 0, counted: false }
+    }
+}
+
 // === impl System ===
 
 impl System {
     /// Starts everything anew under `target/bench/NAME`, one of each.
     pub async fn start(name: &str) -> Result<Self> {
-        Self::start_several(name, 1).await
+        Self::start_as(name, Shape::default()).await
     }
 
     /// Likewise, with so many of calendar-service, and a Redis between several.
     pub async fn start_several(name: &str, instances: usize) -> Result<Self> {
-        Self::start_with(name, instances, false).await
+        Self::start_as(name, Shape { instances, ..Shape::default() }).await
     }
 
-    /// Likewise, with a gateway whose instructions can be counted (see [`callgrind`]).
-    pub async fn start_counted(name: &str, instances: usize) -> Result<Self> {
-        Self::start_with(name, instances, true).await
-    }
-
-    async fn start_with(name: &str, instances: usize, counted: bool) -> Result<Self> {
+    /// Likewise, of any shape.
+    pub async fn start_as(name: &str, shape: Shape) -> Result<Self> {
+        let Shape { instances, doors, counted } = shape;
         let descriptors = machine::raise_descriptors();
         let folder = folder()?.join(name);
         fs::create_dir_all(&folder)?;
@@ -112,14 +132,15 @@ impl System {
             activity_admin,
             notification_grpc,
             notification_admin,
-        ] = free_addresses()?;
+        ] = free_addresses();
         let auth_uri = format!("http://{auth_grpc}");
         let redis = if instances > 1 { Some(Redis::start(&folder).await?) } else { None };
-        let places = (0..instances).map(|_| free_addresses()).collect::<Result<Vec<[SocketAddr; 3]>>>()?;
-        let list = |at: fn(&[SocketAddr; 3]) -> SocketAddr| {
-            places.iter().map(|place| format!("http://{}", at(place))).collect::<Vec<_>>().join(",")
-        };
-        let (calendar_uris, socket_uris) = (list(|place| place[0]), list(|place| place[1]));
+        let places: Vec<[SocketAddr; 3]> = (0..instances).map(|_| free_addresses()).collect();
+        let (grpc_addresses, socket_addresses): (Vec<_>, Vec<_>) =
+            places.iter().map(|[grpc, socket, _]| (*grpc, *socket)).unzip();
+        let doors = Doors::open(doors, grpc_addresses[0]).await?;
+        let endpoints = if doors.addresses().is_empty() { &grpc_addresses } else { doors.addresses() };
+        let (calendar_uris, endpoint_uris) = (uris(&grpc_addresses), uris(endpoints));
         let data_dir = ("DATA_DIR", folder.display().to_string());
 
         let auth = [
@@ -128,7 +149,7 @@ impl System {
             ("AUTH_GRPC_LISTEN", auth_grpc.to_string()),
             ("AUTH_ADMIN_LISTEN", auth_admin.to_string()),
             ("AUTH_KEY_FILE", folder.join("auth.key").display().to_string()),
-            ("CALENDAR_URL", calendar_uris.clone()),
+            ("CALENDAR_URL", calendar_uris),
             ("SERVICE_TOKEN_FILE", token.clone()),
         ];
         let calendar = [
@@ -145,9 +166,9 @@ impl System {
             ("GATEWAY_LISTEN", gateway_address.to_string()),
             ("GATEWAY_ADMIN_LISTEN", gateway_admin.to_string()),
             ("AUTH_URL", auth_uri.clone()),
-            ("CALENDAR_URL", calendar_uris),
+            ("CALENDAR_URL", endpoint_uris),
             ("NOTIFICATION_URL", format!("http://{notification_grpc}")),
-            ("CALENDAR_SOCKET_URL", socket_uris),
+            ("CALENDAR_SOCKET_URL", uris(&socket_addresses)),
             ("ACTIVITY_URL", format!("http://{activity_grpc}")),
             ("PUBLIC_ORIGIN", format!("http://{gateway_address}")),
             ("SERVICE_TOKEN_FILE", token),
@@ -157,18 +178,7 @@ impl System {
         gateway.extend(names.iter().map(|name| (name.as_str(), UNLIMITED.to_string())));
 
         let mut auth = Service::start("auth-service", &folder, auth_admin, &auth)?;
-        let mut calendars = Vec::with_capacity(instances);
-        for (number, [grpc, socket, admin]) in (1..).zip(&places) {
-            let mut settings = calendar.to_vec();
-            settings.extend([
-                ("CALENDAR_GRPC_LISTEN", grpc.to_string()),
-                ("CALENDAR_SOCKET_LISTEN", socket.to_string()),
-                ("CALENDAR_ADMIN_LISTEN", admin.to_string()),
-            ]);
-            settings.extend(redis.iter().map(|redis| ("REDIS_URL", redis.url())));
-            let instance = format!("calendar-service-{number}");
-            calendars.push(Service::start_one("calendar-service", &instance, &folder, *admin, &settings)?);
-        }
+        let mut calendars = start_calendars(&folder, &calendar, &places, redis.as_ref())?;
         let wrapper = if counted { callgrind::wrapper(&folder) } else { Vec::new() };
         let mut gateway = Service::start_under(&wrapper, "gateway", &folder, gateway_admin, &gateway)?;
         for service in [&mut auth].into_iter().chain(&mut calendars).chain([&mut gateway]) {
@@ -177,9 +187,9 @@ impl System {
         Ok(Self {
             postgres,
             gateway_address,
-            socket_addresses: places.iter().map(|[_, socket, _]| *socket).collect(),
+            socket_addresses,
             auth_uri,
-            calendar_uri: format!("http://{}", places[0][0]),
+            calendar_uri: format!("http://{}", grpc_addresses[0]),
             activity_grpc,
             activity_admin,
             notification_grpc,
@@ -190,6 +200,7 @@ impl System {
             calendars,
             redis,
             gateway,
+            _doors: doors,
             _lock: lock,
         })
     }
@@ -228,6 +239,35 @@ impl System {
         }
         self.postgres.stop().await
     }
+}
+
+/// One calendar-service at each of these places (gRPC, sockets, operators), with these settings besides.
+fn start_calendars(
+    folder: &Path,
+    settings: &[(&'static str, String)],
+    places: &[[SocketAddr; 3]],
+    redis: Option<&Redis>,
+) -> Result<Vec<Service>> {
+    let workers = machine::cores().div_ceil(places.len());
+    let start = |(number, [grpc, socket, admin]): (usize, &[SocketAddr; 3])| {
+        let mut settings = settings.to_vec();
+        settings.extend([
+            ("CALENDAR_GRPC_LISTEN", grpc.to_string()),
+            ("CALENDAR_SOCKET_LISTEN", socket.to_string()),
+            ("CALENDAR_ADMIN_LISTEN", admin.to_string()),
+            // Each has its share of the cores, as docs/OPERATIONS.md advises.
+            ("TOKIO_WORKER_THREADS", workers.to_string()),
+        ]);
+        settings.extend(redis.map(|redis| ("REDIS_URL", redis.url())));
+        let instance = format!("calendar-service-{number}");
+        Service::start_one("calendar-service", &instance, folder, *admin, &settings)
+    };
+    (1..).zip(places).map(start).collect()
+}
+
+/// As the services' settings have them.
+fn uris(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(",")
 }
 
 /// `target/bench`, beside the folder that this program was built into.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use load_benches::{
-    account::create_accounts,
+    account::{Account, create_accounts},
     bare_relay::{self, BareRelay},
     callgrind,
     goal::{Goal, Goals},
     interrupt::or_interrupted,
     read::{Direct, ThroughGateway},
-    system::System,
+    system::{Shape, System},
     trial::Trial,
 };
 
@@ -25,7 +25,8 @@ struct Settings {
     /// Rounds of each load; direct, through the gateway and through the relay take turns.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Instances of calendar-service behind it, beside one alone; 1 leaves that part out.
+    /// Endpoints behind it, beside one alone: addresses of one calendar-service, then so many of
+    /// calendar-service; 1 leaves that part out.
     #[arg(long, default_value_t = 8)]
     endpoints: usize,
     /// Count the instructions of the gateway instead, under valgrind.
@@ -51,7 +52,7 @@ const AT_ONCE: [usize; 2] = [1, 16];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    or_interrupted(run(Settings::parse())).await
+    or_interrupted(Box::pin(run(Settings::parse()))).await
 }
 
 async fn run(settings: Settings) -> Result<()> {
@@ -62,19 +63,27 @@ async fn run(settings: Settings) -> Result<()> {
         return count(&settings).await;
     }
     let mut goals = Goals::new();
-    let one = measure(&settings, 1, &mut goals).await?;
+    let one = alone(&settings, &mut goals).await?;
     if settings.endpoints > 1 {
-        let many = measure(&settings, settings.endpoints, &mut goals).await?;
-        for ((connections, one), many) in AT_ONCE.iter().zip(one).zip(many) {
-            let what = format!(
-                "gateway CPU with {} endpoints of it with one, {connections} at once",
-                settings.endpoints
-            );
-            // What two measurements of the same thing differ by here.
-            goals.add(&what, "", Goal::AtMost(1.1), many / one);
-        }
+        compare(&settings, one, &mut goals).await?;
     }
     goals.print();
+    Ok(())
+}
+
+/// What a number of endpoints adds, by itself and with an instance behind each.
+async fn compare(settings: &Settings, one: [f64; 2], goals: &mut Goals) -> Result<()> {
+    let endpoints = settings.endpoints;
+    let one_door = behind(settings, Shape { doors: 1, ..Shape::default() }).await?;
+    let many_doors = behind(settings, Shape { doors: endpoints, ..Shape::default() }).await?;
+    let many = behind(settings, Shape { instances: endpoints, ..Shape::default() }).await?;
+    for (at, connections) in AT_ONCE.into_iter().enumerate() {
+        let what = format!("gateway CPU with {endpoints} endpoints of it with one, {connections} at once");
+        // What two measurements of the same thing differ by here.
+        goals.add(&format!("{what}, one instance"), "", Goal::AtMost(1.1), many_doors[at] / one_door[at]);
+        // That many processes take turns at the same cores and caches.
+        goals.note(&format!("{what}, {endpoints} instances"), "", many[at] / one[at]);
+    }
     Ok(())
 }
 
@@ -96,9 +105,8 @@ async fn count(settings: &Settings) -> Result<()> {
 /// The gateway's instructions for a request, [`AT_ONCE`] at most, with so many of calendar-service.
 async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
     let time = Duration::from_secs(settings.seconds);
-    let system = System::start_counted("gateway", endpoints).await?;
-    let account = create_accounts(&system.auth_uri, "reader", 1).await?.remove(0);
-    account.create_calendar(&system.calendar_uri, "family").await?;
+    let shape = Shape { instances: endpoints, counted: true, ..Shape::default() };
+    let (system, account) = start(shape).await?;
     let [.., connections] = AT_ONCE;
     let callers = ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
     let callers = Trial::default().round(&system, callers, time).await?;
@@ -115,15 +123,11 @@ async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
     Ok(instructions as f64 / trial.outcome.requests as f64)
 }
 
-/// Prints the table with so many of calendar-service behind the gateway, and
-/// answers what the gateway costs a request, in µs, for each of [`AT_ONCE`].
-async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Result<[f64; 2]> {
+/// Prints the table with one endpoint, and answers what the gateway costs a request, in µs, for each of [`AT_ONCE`].
+async fn alone(settings: &Settings, goals: &mut Goals) -> Result<[f64; 2]> {
     let time = Duration::from_secs(settings.seconds);
-    let system = System::start_several("gateway", endpoints).await?;
-    let account = create_accounts(&system.auth_uri, "reader", 1).await?.remove(0);
-    account.create_calendar(&system.calendar_uri, "family").await?;
-
-    let mut table = Trial::table(&format!("GET /calendar/calendars, one calendar, {endpoints} endpoints"));
+    let (system, account) = start(Shape::default()).await?;
+    let mut table = Trial::table("GET /calendar/calendars, one calendar");
     let mut costs = [0.0; 2];
     for (cost, connections) in costs.iter_mut().zip(AT_ONCE) {
         let mut direct_callers = Direct::connect(&system.calendar_uri, &account.token, connections)?;
@@ -148,9 +152,6 @@ async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Re
         gateway.add_to(&mut table, &format!("gateway, {connections} at once"));
         relayed.add_to(&mut table, &format!("bare relay, {connections} at once"));
         *cost = gateway.per_request(gateway.cpu.gateway);
-        if endpoints > 1 {
-            continue;
-        }
         goals.add(&format!("gateway CPU a request, {connections} at once"), "µs", Goal::AtMost(40.0), *cost);
         let least = relayed.per_request(relayed.cpu.gateway);
         goals.note(&format!("a bare relay's CPU a request, {connections} at once"), "µs", least);
@@ -163,4 +164,38 @@ async fn measure(settings: &Settings, endpoints: usize, goals: &mut Goals) -> Re
     println!("{table}");
     system.stop().await?;
     Ok(costs)
+}
+
+/// Prints the table with such endpoints behind the gateway, and answers what it costs a request, in µs, for
+/// each of [`AT_ONCE`].
+async fn behind(settings: &Settings, shape: Shape) -> Result<[f64; 2]> {
+    let time = Duration::from_secs(settings.seconds);
+    let (system, account) = start(shape).await?;
+    let behind = match shape {
+        Shape { doors: 0, instances, .. } => format!("{instances} instances"),
+        Shape { doors, .. } => format!("one instance at {doors} addresses"),
+    };
+    let mut table = Trial::table(&format!("GET /calendar/calendars, one calendar, {behind}"));
+    let mut costs = [0.0; 2];
+    for (cost, connections) in costs.iter_mut().zip(AT_ONCE) {
+        let callers = ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
+        let mut callers = Trial::default().round(&system, callers, time).await?;
+        let mut trial = Trial::default();
+        for _ in 0..settings.rounds {
+            callers = trial.round(&system, callers, time).await?;
+        }
+        trial.add_to(&mut table, &format!("gateway, {connections} at once"));
+        *cost = trial.per_request(trial.cpu.gateway);
+    }
+    println!("{table}");
+    system.stop().await?;
+    Ok(costs)
+}
+
+/// A system with one account that is in one calendar.
+async fn start(shape: Shape) -> Result<(System, Account)> {
+    let system = System::start_as("gateway", shape).await?;
+    let account = create_accounts(&system.auth_uri, "reader", 1).await?.remove(0);
+    account.create_calendar(&system.calendar_uri, "family").await?;
+    Ok((system, account))
 }
