@@ -136,10 +136,12 @@ translation() {
     echo "$lasts s|^\\([A-Z_]*\\)=\\(.*\\)|export \\1='\\2'|"
 }
 
-# The settings of an instance as lines for a shell.
+# The settings of an instance, one of so many, as lines for a shell.
 settings() {
-    local name=$1
+    local name=$1 instances=$2
     echo "export INSTANCE=$name"
+    # They share this machine's cores.
+    echo "export TOKIO_WORKER_THREADS=$((($(nproc) + instances - 1) / instances))"
     grep -E '^[A-Z_]+=' "$here/settings/${name%-*}.env" | sed -f <(translation "$name")
 }
 
@@ -164,7 +166,7 @@ write_services() {
     while read -r service program instances database; do
         for i in $(seq "$instances"); do
             write_start "$service-$i" "$(printf '%q' "$binaries/$program")" "$(printf '%q serve' "$binaries/$program")" \
-                < <(settings "$service-$i")
+                < <(settings "$service-$i" "$instances")
         done
     done <<<"$topology"
 }

@@ -121,7 +121,17 @@ impl<R: Send + 'static> Writer<R> {
 
     /// Whether nothing waits and nothing is on its way.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.flight.is_none()
+        !self.is_waiting() && !self.is_under_way()
+    }
+
+    /// Whether something waits to be sent off.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether a group is on its way.
+    pub const fn is_under_way(&self) -> bool {
+        self.flight.is_some()
     }
 
     /// Accepts a post; gives it back when too many wait already.

@@ -107,6 +107,8 @@ pub(super) struct Keeper {
     name: Arc<str>,
     writer: Writer<Receipt>,
     turns: Turns,
+    /// When the messages that wait are committed, unless a group is on its way then.
+    commit_at: Option<Instant>,
     /// The instances that had something to say since the last turn.
     voices: Vec<Uuid>,
     /// Whose messages were answered; the answers are written with the next turn.
@@ -136,6 +138,7 @@ impl Keeper {
             name: "".into(),
             writer,
             turns: Turns::new(Instant::now()),
+            commit_at: None,
             voices: Vec::new(),
             answered: Vec::new(),
             read_at: None,
@@ -165,6 +168,7 @@ impl Keeper {
             let held = room.is_holding() || !self.answered.is_empty();
             let idle = room.is_empty() && self.writer.is_idle() && !held;
             let (next_turn, read_at) = (self.turns.next(), self.read_at);
+            let commit_at = self.commit_at.filter(|_| !self.writer.is_under_way());
             tokio::select! {
                 _ = self.commands.recv_many(&mut batch, TURN) => {
                     // Others who have something to say may be ready as well: one statement for all.
@@ -179,6 +183,7 @@ impl Keeper {
                     self.receive(&mut batch);
                 }
                 () = sleep_until(next_turn), if held => {}
+                () = sleep_until(commit_at.unwrap_or(next_turn)), if commit_at.is_some() => {}
                 () = sleep_until(read_at.unwrap_or(next_turn)), if read_at.is_some() => {
                     // A try that follows another is for the same gap.
                     self.hub.meters.gaps.increment(u64::from(!self.unread));
@@ -200,10 +205,19 @@ impl Keeper {
             }
             self.take_turn(room);
             self.account(room);
-            self.writer.start();
+            self.commit();
             if room.is_deleted() {
                 return;
             }
+        }
+    }
+
+    /// Commits what waits, if it is time.
+    fn commit(&mut self) {
+        if !self.writer.is_under_way() && self.commit_at.is_some_and(|at| at <= Instant::now()) {
+            self.writer.start();
+            // A message with a key went alone, and others may wait still.
+            self.commit_at = self.commit_at.filter(|_| self.writer.is_waiting());
         }
     }
 
@@ -249,6 +263,7 @@ impl Keeper {
                 if let Err((receipt, fault)) = self.writer.submit(*post) {
                     receipt.settle(Err(fault)).flush();
                 }
+                self.commit_at.get_or_insert_with(|| self.turns.commit_at(Instant::now()));
             }
             Command::Presence { username, online } => {
                 let verb = if online { "connected" } else { "disconnected" };

@@ -22,11 +22,16 @@ const LONGEST: Duration = Duration::from_millis(5);
 const A_VOICE: u32 = 2;
 /// So many instances are waited for.
 const MOST_VOICES: u32 = 4;
+/// This part of such a pause passes from the first message that waits to its commit, so that an instance
+/// commits once a pause.
+const GATHERING: u32 = 6;
 
 /// Says when the next telling is due.
 #[derive(Debug)]
 pub(super) struct Turns {
     next: Instant,
+    /// How long messages are gathered until then.
+    gather: Duration,
 }
 
 // === impl Turns ===
@@ -34,7 +39,7 @@ pub(super) struct Turns {
 impl Turns {
     /// Nothing was told yet.
     pub(super) const fn new(now: Instant) -> Self {
-        Self { next: now }
+        Self { next: now, gather: Duration::ZERO }
     }
 
     /// When what is there goes out.
@@ -47,14 +52,22 @@ impl Turns {
         now >= self.next
     }
 
+    /// When a message that comes now, and finds none waiting, is committed.
+    pub(super) fn commit_at(&self, now: Instant) -> Instant {
+        if self.is_due(now) { now } else { now + self.gather }
+    }
+
     /// So many sockets were written what so many instances had to say; the others have as many sockets
     /// in this room, as a rule.
     pub(super) fn told(&mut self, now: Instant, sockets: usize, voices: usize) {
         let voices = u32::try_from(voices).unwrap_or(u32::MAX).clamp(1, MOST_VOICES);
         let everywhere = u32::try_from(sockets).unwrap_or(u32::MAX).saturating_mul(voices);
         let pause = A_SOCKET.saturating_mul(everywhere).min(LONGEST);
+        let pause = if pause < SHORTEST { Duration::ZERO } else { pause };
         let times = if voices == 1 { 1 } else { voices * A_VOICE };
-        self.next = if pause < SHORTEST { now } else { now + pause * times };
+        self.next = now + pause * times;
+        let gather = if voices == 1 { Duration::ZERO } else { pause * times / GATHERING };
+        self.gather = if gather < SHORTEST { Duration::ZERO } else { gather };
     }
 }
 
@@ -87,6 +100,21 @@ mod tests {
             turns.told(start, sockets, voices);
             assert_eq!(turns.next() - start, pause, "{sockets} sockets, {voices} voices");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_are_gathered_while_several_instances_talk_and_at_no_other_time() {
+        let start = Instant::now();
+        let mut turns = Turns::new(start);
+        assert_eq!(turns.commit_at(start), start, "after a rest");
+        turns.told(start, 100, 1);
+        assert_eq!(turns.commit_at(start), start, "nobody else commits");
+        turns.told(start, 100, 3);
+        let (pause, soon) = (LONGEST * 3 * A_VOICE, start + Duration::from_millis(7));
+        assert_eq!(turns.commit_at(soon), soon + pause / GATHERING);
+        assert_eq!(turns.commit_at(start + pause), start + pause, "the pause is over");
+        turns.told(start, 10, 2);
+        assert_eq!(turns.commit_at(start), start, "too short for a timer");
     }
 
     #[tokio::test(start_paused = true)]
