@@ -1,6 +1,6 @@
 //! What the gateway costs an authenticated read: CPU and added latency.
 
-use std::time::Duration;
+use std::{array, mem, time::Duration};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -63,26 +63,53 @@ async fn run(settings: Settings) -> Result<()> {
         return count(&settings).await;
     }
     let mut goals = Goals::new();
-    let one = alone(&settings, &mut goals).await?;
+    alone(&settings, &mut goals).await?;
     if settings.endpoints > 1 {
-        compare(&settings, one, &mut goals).await?;
+        compare(&settings, &mut goals).await?;
     }
     goals.print();
     Ok(())
 }
 
-/// What a number of endpoints adds, by itself and with an instance behind each.
-async fn compare(settings: &Settings, one: [f64; 2], goals: &mut Goals) -> Result<()> {
-    let endpoints = settings.endpoints;
-    let one_door = behind(settings, Shape { doors: 1, ..Shape::default() }).await?;
-    let many_doors = behind(settings, Shape { doors: endpoints, ..Shape::default() }).await?;
-    let many = behind(settings, Shape { instances: endpoints, ..Shape::default() }).await?;
-    for (at, connections) in AT_ONCE.into_iter().enumerate() {
+/// Prints what a number of endpoints adds, by itself and with an instance behind each. All systems are
+/// there at once and take turns: what the machine does meanwhile befalls each of them.
+async fn compare(settings: &Settings, goals: &mut Goals) -> Result<()> {
+    let (time, endpoints) = (Duration::from_secs(settings.seconds), settings.endpoints);
+    let shapes = [
+        ("one address", Shape { doors: 1, ..Shape::default() }),
+        ("several addresses", Shape { doors: endpoints, ..Shape::default() }),
+        ("several instances", Shape { instances: endpoints, ..Shape::default() }),
+    ];
+    let mut systems = Vec::with_capacity(shapes.len());
+    for (number, (_, shape)) in shapes.into_iter().enumerate() {
+        systems.push(start(&format!("gateway-{number}"), shape).await?);
+    }
+    let mut table = Trial::table(&format!("The same, {endpoints} addresses or instances"));
+    for connections in AT_ONCE {
+        let mut callers = Vec::with_capacity(systems.len());
+        for (system, account) in &systems {
+            let connected = ThroughGateway::connect(system.gateway_address, &account.token, connections);
+            callers.push(Trial::default().round(system, connected.await?, time).await?);
+        }
+        let mut trials: [Trial; 3] = array::from_fn(|_| Trial::default());
+        for _ in 0..settings.rounds {
+            for (((system, _), callers), trial) in systems.iter().zip(&mut callers).zip(&mut trials) {
+                *callers = trial.round(system, mem::take(callers), time).await?;
+            }
+        }
+        for ((name, _), trial) in shapes.iter().zip(&trials) {
+            trial.add_to(&mut table, &format!("{name}, {connections} at once"));
+        }
+        let [one, addresses, instances] = trials.map(|trial| trial.per_request(trial.cpu.gateway));
         let what = format!("gateway CPU with {endpoints} endpoints of it with one, {connections} at once");
         // What two measurements of the same thing differ by here.
-        goals.add(&format!("{what}, one instance"), "", Goal::AtMost(1.1), many_doors[at] / one_door[at]);
+        goals.add(&format!("{what}, one instance"), "", Goal::AtMost(1.1), addresses / one);
         // That many processes take turns at the same cores and caches.
-        goals.note(&format!("{what}, {endpoints} instances"), "", many[at] / one[at]);
+        goals.note(&format!("{what}, {endpoints} instances"), "", instances / one);
+    }
+    println!("{table}");
+    for (system, _) in systems {
+        system.stop().await?;
     }
     Ok(())
 }
@@ -106,7 +133,7 @@ async fn count(settings: &Settings) -> Result<()> {
 async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
     let time = Duration::from_secs(settings.seconds);
     let shape = Shape { instances: endpoints, counted: true, ..Shape::default() };
-    let (system, account) = start(shape).await?;
+    let (system, account) = start("gateway", shape).await?;
     let [.., connections] = AT_ONCE;
     let callers = ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
     let callers = Trial::default().round(&system, callers, time).await?;
@@ -123,13 +150,12 @@ async fn instructions(settings: &Settings, endpoints: usize) -> Result<f64> {
     Ok(instructions as f64 / trial.outcome.requests as f64)
 }
 
-/// Prints the table with one endpoint, and answers what the gateway costs a request, in µs, for each of [`AT_ONCE`].
-async fn alone(settings: &Settings, goals: &mut Goals) -> Result<[f64; 2]> {
+/// Prints what the gateway costs a request, beside a call without it and a bare relay.
+async fn alone(settings: &Settings, goals: &mut Goals) -> Result<()> {
     let time = Duration::from_secs(settings.seconds);
-    let (system, account) = start(Shape::default()).await?;
+    let (system, account) = start("gateway", Shape::default()).await?;
     let mut table = Trial::table("GET /calendar/calendars, one calendar");
-    let mut costs = [0.0; 2];
-    for (cost, connections) in costs.iter_mut().zip(AT_ONCE) {
+    for connections in AT_ONCE {
         let mut direct_callers = Direct::connect(&system.calendar_uri, &account.token, connections)?;
         let mut gateway_callers =
             ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
@@ -151,8 +177,8 @@ async fn alone(settings: &Settings, goals: &mut Goals) -> Result<[f64; 2]> {
         direct.add_to(&mut table, &format!("gRPC, {connections} at once"));
         gateway.add_to(&mut table, &format!("gateway, {connections} at once"));
         relayed.add_to(&mut table, &format!("bare relay, {connections} at once"));
-        *cost = gateway.per_request(gateway.cpu.gateway);
-        goals.add(&format!("gateway CPU a request, {connections} at once"), "µs", Goal::AtMost(40.0), *cost);
+        let cost = gateway.per_request(gateway.cpu.gateway);
+        goals.add(&format!("gateway CPU a request, {connections} at once"), "µs", Goal::AtMost(40.0), cost);
         let least = relayed.per_request(relayed.cpu.gateway);
         goals.note(&format!("a bare relay's CPU a request, {connections} at once"), "µs", least);
         for percent in [50.0, 99.0] {
@@ -162,39 +188,12 @@ async fn alone(settings: &Settings, goals: &mut Goals) -> Result<[f64; 2]> {
         }
     }
     println!("{table}");
-    system.stop().await?;
-    Ok(costs)
-}
-
-/// Prints the table with such endpoints behind the gateway, and answers what it costs a request, in µs, for
-/// each of [`AT_ONCE`].
-async fn behind(settings: &Settings, shape: Shape) -> Result<[f64; 2]> {
-    let time = Duration::from_secs(settings.seconds);
-    let (system, account) = start(shape).await?;
-    let behind = match shape {
-        Shape { doors: 0, instances, .. } => format!("{instances} instances"),
-        Shape { doors, .. } => format!("one instance at {doors} addresses"),
-    };
-    let mut table = Trial::table(&format!("GET /calendar/calendars, one calendar, {behind}"));
-    let mut costs = [0.0; 2];
-    for (cost, connections) in costs.iter_mut().zip(AT_ONCE) {
-        let callers = ThroughGateway::connect(system.gateway_address, &account.token, connections).await?;
-        let mut callers = Trial::default().round(&system, callers, time).await?;
-        let mut trial = Trial::default();
-        for _ in 0..settings.rounds {
-            callers = trial.round(&system, callers, time).await?;
-        }
-        trial.add_to(&mut table, &format!("gateway, {connections} at once"));
-        *cost = trial.per_request(trial.cpu.gateway);
-    }
-    println!("{table}");
-    system.stop().await?;
-    Ok(costs)
+    system.stop().await
 }
 
 /// A system with one account that is in one calendar.
-async fn start(shape: Shape) -> Result<(System, Account)> {
-    let system = System::start_as("gateway", shape).await?;
+async fn start(name: &str, shape: Shape) -> Result<(System, Account)> {
+    let system = System::start_as(name, shape).await?;
     let account = create_accounts(&system.auth_uri, "reader", 1).await?.remove(0);
     account.create_calendar(&system.calendar_uri, "family").await?;
     Ok((system, account))
