@@ -56,6 +56,8 @@ build() {
 
 # === topology ===
 
+cores=$(getconf _NPROCESSORS_ONLN)
+
 # The parts whose program exists, as lines of the topology.
 read_topology() {
     local service program instances database
@@ -140,8 +142,8 @@ translation() {
 settings() {
     local name=$1 instances=$2
     echo "export INSTANCE=$name"
-    # They share this machine's cores.
-    echo "export TOKIO_WORKER_THREADS=$((($(nproc) + instances - 1) / instances))"
+    # They share this machine's cores, unless somebody wants it otherwise.
+    echo "export TOKIO_WORKER_THREADS=${TOKIO_WORKER_THREADS:-$(((cores + instances - 1) / instances))}"
     grep -E '^[A-Z_]+=' "$here/settings/${name%-*}.env" | sed -f <(translation "$name")
 }
 

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -14,8 +14,8 @@ use tokio::{
 #[derive(Debug)]
 pub struct Doors {
     addresses: Vec<SocketAddr>,
-    // They accept for as long as this lives.
-    _accepting: JoinSet<Result<()>>,
+    /// None of them ends unless something is wrong.
+    accepting: JoinSet<Result<()>>,
 }
 
 // === impl Doors ===
@@ -29,12 +29,20 @@ impl Doors {
             addresses.push(listener.local_addr()?);
             accepting.spawn(accept(listener, server));
         }
-        Ok(Self { addresses, _accepting: accepting })
+        Ok(Self { addresses, accepting })
     }
 
     /// Where they are.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Closes them; an error when one was closed before.
+    pub fn close(mut self) -> Result<()> {
+        match self.accepting.try_join_next() {
+            None => Ok(()),
+            Some(ended) => ended?.context("an address was gone during the run"),
+        }
     }
 }
 

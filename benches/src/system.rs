@@ -57,8 +57,8 @@ pub struct System {
     /// What several of calendar-service tell each other by.
     redis: Option<Redis>,
     gateway: Service,
-    // What stands between the gateway and the first calendar-service.
-    _doors: Doors,
+    /// What stands between the gateway and the first calendar-service.
+    doors: Doors,
     // Of the folder, for as long as the run takes.
     _lock: File,
 }
@@ -200,7 +200,7 @@ impl System {
             calendars,
             redis,
             gateway,
-            _doors: doors,
+            doors,
             _lock: lock,
         })
     }
@@ -237,6 +237,7 @@ impl System {
         if let Some(redis) = self.redis {
             redis.stop().await?;
         }
+        self.doors.close()?;
         self.postgres.stop().await
     }
 }

@@ -143,6 +143,11 @@ impl<R: Send + 'static> Writer<R> {
         Ok(())
     }
 
+    /// Takes back what waits: it is not sent off any more.
+    pub fn give_up(&mut self) -> impl Iterator<Item = R> {
+        self.waiting.drain(..).map(|post| post.receipt)
+    }
+
     /// Sends off what waits, unless a group is on its way already. A message with
     /// a key goes alone: its answer is kept in a transaction of its own.
     pub fn start(&mut self) {

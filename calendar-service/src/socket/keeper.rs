@@ -1,9 +1,10 @@
 //! The task that keeps one room: it alone changes the room, so everything in it
 //! has an order.
 //!
-//! Four things wake it: commands, a group of messages that was committed, the
-//! end of a pause in which what was told waited to be written ([`Turns`]), and
-//! the time to read the log, which is when a gap stays one or could not be read.
+//! Five things wake it: commands, a group of messages that was committed, the
+//! end of a pause in which what was told waited to be written, or of the moment
+//! in which messages are gathered ([`Turns`] has both), and the time to read the
+//! log, which is when a gap stays one or could not be read.
 //! Whatever is told in one turn is written once to each socket.
 
 use std::{
@@ -205,10 +206,24 @@ impl Keeper {
             }
             self.take_turn(room);
             self.account(room);
-            self.commit();
             if room.is_deleted() {
-                return;
+                return self.finish(room).await;
             }
+            self.commit();
+        }
+    }
+
+    /// The calendar is gone: answers what was said before that was known.
+    async fn finish(&mut self, room: &mut Room<Connection>) {
+        if self.writer.is_under_way() {
+            let committed = self.writer.committed().await;
+            self.tell_committed(room, committed).await;
+        }
+        let gone = Fault::of(Reason::CalendarNotFound);
+        let refuse = |receipt: Receipt| receipt.settle(Err(gone.clone()));
+        self.answered.extend(self.writer.give_up().map(refuse));
+        for connection in self.answered.drain(..) {
+            connection.flush();
         }
     }
 
@@ -216,7 +231,7 @@ impl Keeper {
     fn commit(&mut self) {
         if !self.writer.is_under_way() && self.commit_at.is_some_and(|at| at <= Instant::now()) {
             self.writer.start();
-            // A message with a key went alone, and others may wait still.
+            // A message with a key went alone, a group is full some time: others may wait still.
             self.commit_at = self.commit_at.filter(|_| self.writer.is_waiting());
         }
     }
@@ -260,10 +275,13 @@ impl Keeper {
             Command::Reached(seq) if seq > room.last_seq() => self.catch_up(room).await,
             Command::Reached(_) => {}
             Command::Post(post) => {
+                let now = Instant::now();
+                // With a key it goes alone, and gains nothing by others.
+                let at = if post.claim.is_some() { now } else { self.turns.commit_at(now) };
+                self.commit_at = Some(self.commit_at.map_or(at, |earlier| earlier.min(at)));
                 if let Err((receipt, fault)) = self.writer.submit(*post) {
                     receipt.settle(Err(fault)).flush();
                 }
-                self.commit_at.get_or_insert_with(|| self.turns.commit_at(Instant::now()));
             }
             Command::Presence { username, online } => {
                 let verb = if online { "connected" } else { "disconnected" };

@@ -1,4 +1,4 @@
-//! When a room writes to its sockets.
+//! When a room writes to its sockets, and when it commits what they say.
 //!
 //! A write costs about the same whether it carries one frame or twenty. So a
 //! room tells at once what comes after a rest, and what comes soon after that
@@ -6,7 +6,8 @@
 //! In a room of a few there is none, and nowhere is it long enough to be noticed.
 //!
 //! Where several instances commit, their groups come one after the other, and each over the bus: a pause is
-//! longer by as much, so that a write still carries some of each.
+//! longer by as much, so that a write still carries some of each. During such a pause messages are gathered
+//! for a moment before they are committed, since nobody would hear them at once.
 
 use std::time::Duration;
 
@@ -22,11 +23,12 @@ const LONGEST: Duration = Duration::from_millis(5);
 const A_VOICE: u32 = 2;
 /// So many instances are waited for.
 const MOST_VOICES: u32 = 4;
-/// This part of such a pause passes from the first message that waits to its commit, so that an instance
-/// commits once a pause.
+/// This part of a pause that is for several instances passes from the first message that waits to its commit.
+/// Most who answer what was written, or wait for their ack to say more, have done so by then; and the rest of
+/// the pause is left for the commit and the bus.
 const GATHERING: u32 = 6;
 
-/// Says when the next telling is due.
+/// Says when the next telling is due, and the next commit.
 #[derive(Debug)]
 pub(super) struct Turns {
     next: Instant,
@@ -54,7 +56,8 @@ impl Turns {
 
     /// When a message that comes now, and finds none waiting, is committed.
     pub(super) fn commit_at(&self, now: Instant) -> Instant {
-        if self.is_due(now) { now } else { now + self.gather }
+        // Never later than what was held is told: then the room has rested.
+        (now + self.gather).min(self.next).max(now)
     }
 
     /// So many sockets were written what so many instances had to say; the others have as many sockets
@@ -113,7 +116,11 @@ mod tests {
         let (pause, soon) = (LONGEST * 3 * A_VOICE, start + Duration::from_millis(7));
         assert_eq!(turns.commit_at(soon), soon + pause / GATHERING);
         assert_eq!(turns.commit_at(start + pause), start + pause, "the pause is over");
+        let late = start + pause - Duration::from_millis(1);
+        assert_eq!(turns.commit_at(late), start + pause, "not longer than the pause");
         turns.told(start, 10, 2);
+        assert_eq!(turns.commit_at(start), start + A_SOCKET * 10 * 2 * 2 * A_VOICE / GATHERING);
+        turns.told(start, 5, 2);
         assert_eq!(turns.commit_at(start), start, "too short for a timer");
     }
 

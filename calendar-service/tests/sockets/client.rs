@@ -93,6 +93,11 @@ impl Client {
         }
     }
 
+    /// Drops the frames that were kept.
+    pub(crate) fn forget(&mut self) {
+        self.kept.clear();
+    }
+
     /// Frames of these types that were heard up to an answer to a frame sent now.
     pub(crate) async fn heard(&mut self, kinds: &[&str]) -> Vec<Value> {
         // Whatever its answer, it comes after everything that was on its way here.

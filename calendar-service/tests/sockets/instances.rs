@@ -43,7 +43,8 @@ fn without_polls() -> Plan {
     Plan { limits, ..Plan::default() }
 }
 
-async fn instance(pool: &PgPool, plan: Plan, redis: &RedisServer) -> House {
+/// One of several instances.
+pub(crate) async fn instance(pool: &PgPool, plan: Plan, redis: &RedisServer) -> House {
     let url = redis.url();
     let house = House::open_on(pool, plan, |lifecycle| RedisBus::start(&url, lifecycle).unwrap()).await;
     works(&house).await;
@@ -58,7 +59,8 @@ async fn is_away(house: &House) {
     until("the bus does not work", async || !house.service.bus.is_healthy()).await;
 }
 
-fn message(text: &str) -> Value {
+/// A message for "Home".
+pub(crate) fn message(text: &str) -> Value {
     json!({ "type": "message", "calendar_name": "Home", "message": text })
 }
 

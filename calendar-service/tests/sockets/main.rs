@@ -5,6 +5,7 @@
 mod client;
 mod commands;
 mod endings;
+mod gathering;
 mod house;
 mod idempotency;
 mod inbox;
