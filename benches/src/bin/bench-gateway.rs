@@ -72,7 +72,8 @@ async fn run(settings: Settings) -> Result<()> {
 }
 
 /// Prints what a number of endpoints adds, by itself and with an instance behind each. All systems are
-/// there at once and take turns: what the machine does meanwhile befalls each of them.
+/// there at once and take turns: what the machine does meanwhile befalls each of them. Addresses are relays
+/// in this program, one address too: what they take counts as the load's.
 async fn compare(settings: &Settings, goals: &mut Goals) -> Result<()> {
     let (time, endpoints) = (Duration::from_secs(settings.seconds), settings.endpoints);
     let shapes = [
@@ -111,7 +112,7 @@ async fn compare(settings: &Settings, goals: &mut Goals) -> Result<()> {
             most,
             addresses / one,
         );
-        // That many processes take turns at the same cores and caches besides.
+        // So many processes take turns at the same cores and caches besides.
         goals.add(
             &format!("gateway CPU with {endpoints} instances of it with one, {at_once}"),
             "",
