@@ -143,7 +143,7 @@ settings() {
     local name=$1 instances=$2
     echo "export INSTANCE=$name"
     # They share this machine's cores, unless somebody wants it otherwise.
-    echo "export TOKIO_WORKER_THREADS=${TOKIO_WORKER_THREADS:-$(((cores + instances - 1) / instances))}"
+    printf 'export TOKIO_WORKER_THREADS=%q\n' "${TOKIO_WORKER_THREADS:-$(((cores + instances - 1) / instances))}"
     grep -E '^[A-Z_]+=' "$here/settings/${name%-*}.env" | sed -f <(translation "$name")
 }
 
